@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from qvac_core.hyperdht.dht import DHT
     from qvac_core.hyperdht.lan.local_network import LocalNetwork, MulticastDns
     from qvac_core.hyperdht.node.network import DatagramSocket, Network, SystemNetwork
-    from qvac_core.hyperdht.records import MutableValue
+    from qvac_core.hyperdht.records import MutableValue, PeerFound, TopicPeers
     from qvac_core.hyperdht.relay_server import (
         RelayEvent,
         RelayPaired,
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from qvac_core.hyperdht.server.server import Server
     from qvac_core.hyperdht.stream.connection import Connection
     from qvac_core.hyperdht.testnet import Testnet, create_testnet
+    from qvac_core.hyperdht.topic_keeper import TopicKeeper
+    from qvac_core.hyperdht.walk import Walk
     from qvac_core.noise import KeyPair
+    from qvac_core.rendezvous.messages import PeerRecord
 else:
     __getattr__ = exports(
         __name__,
@@ -39,6 +42,8 @@ else:
             "Network": "qvac_core.hyperdht.node.network",
             "SystemNetwork": "qvac_core.hyperdht.node.network",
             "MutableValue": "qvac_core.hyperdht.records",
+            "PeerFound": "qvac_core.hyperdht.records",
+            "TopicPeers": "qvac_core.hyperdht.records",
             "RelayEvent": "qvac_core.hyperdht.relay_server",
             "RelayPaired": "qvac_core.hyperdht.relay_server",
             "RelayPairing": "qvac_core.hyperdht.relay_server",
@@ -51,7 +56,10 @@ else:
             "Stranger": "qvac_core.hyperdht.server.limits",
             "Testnet": "qvac_core.hyperdht.testnet",
             "create_testnet": "qvac_core.hyperdht.testnet",
+            "TopicKeeper": "qvac_core.hyperdht.topic_keeper",
+            "Walk": "qvac_core.hyperdht.walk",
             "KeyPair": "qvac_core.noise",
+            "PeerRecord": "qvac_core.rendezvous.messages",
         },
     )
 
@@ -65,6 +73,8 @@ __all__ = [
     "MulticastDns",
     "MutableValue",
     "Network",
+    "PeerFound",
+    "PeerRecord",
     "Refusal",
     "RelayEvent",
     "RelayPaired",
@@ -77,5 +87,8 @@ __all__ = [
     "Stranger",
     "SystemNetwork",
     "Testnet",
+    "TopicKeeper",
+    "TopicPeers",
+    "Walk",
     "create_testnet",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import TypeVar
@@ -39,12 +39,14 @@ from qvac_core.hyperdht.node.relay_choice import RelayKeys
 from qvac_core.hyperdht.node.requests import Requests
 from qvac_core.hyperdht.node.seeds import Bootstrap, is_no_stray, resolve
 from qvac_core.hyperdht.node.sleep_watch import SleepWatch
-from qvac_core.hyperdht.records import MutableValue
+from qvac_core.hyperdht.records import MutableValue, PeerFound, TopicPeers
 from qvac_core.hyperdht.relay_server import RelayEvent, RelayPolicy, RelayServer
 from qvac_core.hyperdht.server.application import OnConnection
 from qvac_core.hyperdht.server.limits import FirewallFunction, ServerLimits
 from qvac_core.hyperdht.server.server import Server
 from qvac_core.hyperdht.stream.connection import KEEP_ALIVE, Connection
+from qvac_core.hyperdht.topic_keeper import TopicKeeper
+from qvac_core.hyperdht.walk import Spawn, Walk
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import decode_key
 from qvac_core.rendezvous.constants import BOOTSTRAP_NODES, MAX_RELAY_ADDRESSES
@@ -98,7 +100,7 @@ class DHT:
         self._host, self._port = host or "0.0.0.0", port
         self._known_nodes = tuple(nodes)
         self._network = network or SystemNetwork()
-        self._on_change = on_change
+        self._listeners: list[Callable[[Event], None]] = [on_change] if on_change is not None else []
         self.node = LocalNode(
             chance,
             key_pair or KeyPair.from_seed(chance.randbytes(32)),
@@ -107,6 +109,7 @@ class DHT:
             local_network=local_network,
         )
         """What servers and connects of this node stand on."""
+        self._readers_of_events: list[asyncio.Queue[Event | None]] = []
         self._opening: asyncio.Lock | None = None
         self._ready = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
@@ -218,6 +221,8 @@ class DHT:
             punching.close()
         self.node.nearby.close()
         self.node.stop()
+        for reader in self._readers_of_events:
+            reader.put_nowait(None)
 
     async def suspend(self) -> None:
         """Withdraw the servers and fall silent, as before the machine sleeps: what is under way fails.
@@ -296,6 +301,16 @@ class DHT:
     @property
     def firewalled(self) -> bool:
         return self.node.firewalled
+
+    @property
+    def remote_address(self) -> Address | None:
+        """Where others reach us from outside; None while we are firewalled, or they disagree."""
+        return self.endpoint.node.remote_address()
+
+    @property
+    def randomized(self) -> bool:
+        """Whether our NAT uses another port for each peer: a direct path to another such peer is a matter of luck."""
+        return self.endpoint.node.host is not None and self.endpoint.node.port == 0
 
     @property
     def online(self) -> bool:
@@ -400,25 +415,91 @@ class DHT:
 
     # Records
 
-    async def announce(self, topic: bytes, key_pair: KeyPair | None = None) -> int:
-        """Say that `key_pair` serves `topic` (32 bytes); how many nodes remember it, for about 20 minutes."""
+    def lookup(self, topic: bytes) -> Walk[TopicPeers, list[PeerRecord]]:
+        """Who announced `topic` (32 bytes): `await` it for everybody, each key once, or read what each node says.
+
+        `async for found in dht.lookup(topic): found.peers`. Raises NetworkError when no node answers.
+        """
+        arguments.check_hash(topic, "A topic")
+
+        async def work(see: Callable[[TopicPeers], None]) -> None:
+            await records.lookup(self.requests, topic, see)
+
+        return Walk(work, records.each_key_once, self._spawner)
+
+    def lookup_and_unannounce(
+        self, topic: bytes, key_pair: KeyPair | None = None
+    ) -> Walk[TopicPeers, list[PeerRecord]]:
+        """As `lookup`, and `key_pair` takes its announce back wherever it is found; it ends when that is done."""
         arguments.check_hash(topic, "A topic")
         arguments.check_key_pair(key_pair)
+        pair = key_pair or self.key_pair
+
+        async def work(see: Callable[[TopicPeers], None]) -> None:
+            self.node.records.unannounce(topic, pair.public_key)
+            await records.lookup_and_unannounce(self.requests, topic, pair, see)
+
+        return Walk(work, records.each_key_once, self._spawner)
+
+    def find_peer(self, public_key: bytes | str) -> Walk[PeerFound, PeerRecord | None]:
+        """Whether a server with this key is announced, and by which nodes (`from_` of what is read) it is reached.
+
+        `await` it for the first word of it, None when nobody knows it. What is announced need not be there any more.
+        """
+        key, _ = decode_key(public_key)
+
+        async def work(see: Callable[[PeerFound], None]) -> None:
+            await records.find_peer(self.requests, key, see)
+
+        return Walk(work, lambda found: found[0].peer if found else None, self._spawner, lambda found: True)
+
+    async def _spawner(self) -> Spawn:
         await self.open()
-        return await records.announce(self.requests, topic, key_pair or self.key_pair)
+        return self.node.spawn
+
+    async def announce(
+        self, topic: bytes, key_pair: KeyPair | None = None, relay_addresses: Sequence[Address] = ()
+    ) -> int:
+        """Say that `key_pair` serves `topic` (32 bytes); how many nodes remember it, for about 20 minutes.
+
+        `relay_addresses`: nodes that lead to it, three at most (`server.relay_addresses`); who connects asks there
+        first. `announcing` repeats it. Raises NetworkError TOO_FEW_NODES when no node took it.
+        """
+        arguments.check_hash(topic, "A topic")
+        arguments.check_key_pair(key_pair)
+        arguments.check_addresses(relay_addresses, "Relay addresses")
+        await self.open()
+        return len(await records.announce(self.requests, topic, key_pair or self.key_pair, relay_addresses))
+
+    def announcing(
+        self,
+        topic: bytes,
+        key_pair: KeyPair | None = None,
+        relay_addresses: Callable[[], Sequence[Address]] | Sequence[Address] = (),
+    ) -> TopicKeeper:
+        """`async with dht.announcing(topic, ...)`: announced on the way in, repeated meanwhile, taken back at the end.
+
+        `relay_addresses` may be a function: it is asked each time, as a server's change.
+        """
+        arguments.check_hash(topic, "A topic")
+        arguments.check_key_pair(key_pair)
+        if not callable(relay_addresses):
+            arguments.check_addresses(relay_addresses, "Relay addresses")
+        return TopicKeeper(
+            self._requests_when_open,
+            topic,
+            key_pair or self.key_pair,
+            relay_addresses=relay_addresses,
+            random=self.node.chance,
+        )
+
+    async def _requests_when_open(self) -> Requests:
+        await self.open()
+        return self.requests
 
     async def unannounce(self, topic: bytes, key_pair: KeyPair | None = None) -> None:
-        arguments.check_hash(topic, "A topic")
-        arguments.check_key_pair(key_pair)
-        await self.open()
-        key_pair = key_pair or self.key_pair
-        self.node.records.unannounce(topic, key_pair.public_key)
-        await records.unannounce(self.requests, topic, key_pair)
-
-    async def lookup(self, topic: bytes) -> list[PeerRecord]:
-        arguments.check_hash(topic, "A topic")
-        await self.open()
-        return await records.lookup(self.requests, topic)
+        """Take an announce back wherever it is found."""
+        await self.lookup_and_unannounce(topic, key_pair)
 
     async def mutable_put(self, key_pair: KeyPair, value: bytes, *, seq: int = 0) -> int:
         """Store a signed value under the key; how many nodes took it. Raises NetworkError SEQ_TOO_LOW, SEQ_REUSED."""
@@ -449,6 +530,28 @@ class DHT:
 
     # What the node tells us
 
+    def when_changed(self, then: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `then` with what the node notices, beside `on_change`; what is returned ends that."""
+        self._listeners.append(then)
+
+        def stop() -> None:
+            if then in self._listeners:
+                self._listeners.remove(then)
+
+        return stop
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What the node notices, from the first step of the iteration on, until the node is closed."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._readers_of_events.append(queue)
+        stop = self.when_changed(queue.put_nowait)
+        try:
+            while not self.closed and (event := await queue.get()) is not None:
+                yield event
+        finally:
+            stop()
+            self._readers_of_events.remove(queue)
+
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Ready):
             self._ready.set()
@@ -458,8 +561,8 @@ class DHT:
                 server.refresh()
         if back:
             self._check_connections()
-        if self._on_change is not None:
-            self._on_change(event)
+        for listener in list(self._listeners):
+            listener(event)
 
 
 def _is_suspended() -> NetworkError:

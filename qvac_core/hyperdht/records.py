@@ -6,7 +6,7 @@ From docs/wire/hyperdht.md section 2.5 (hyperdht/index.js 6.34.0).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qvac_core.codec import Address, Writer, blake2b
@@ -23,7 +23,34 @@ MAX_VALUE_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class TopicPeers:
+    """What one node knows of a topic: `from_` that node, `to` our own address as it sees us.
+
+    `peers` are at most 20, picked by chance where it knows more; `bump` is milliseconds since 1970, 0 for none.
+    """
+
+    from_: Address
+    to: Address
+    peers: tuple[PeerRecord, ...]
+    bump: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFound:
+    """One node's word that it leads to a server: `from_` that node, `to` our own address as it sees us."""
+
+    from_: Address
+    to: Address
+    peer: PeerRecord
+
+
+OnTopic = Callable[[TopicPeers], None]
+
+
+@dataclass(frozen=True, slots=True)
 class MutableValue:
+    """A value that its owner may replace: `seq` grows with each, `signature` is the owner's."""
+
     seq: int
     value: bytes
     signature: bytes
@@ -38,11 +65,25 @@ def _check_value(value: bytes) -> None:
         raise LocalProtocolError(f"A record holds 1 to {MAX_VALUE_BYTES} bytes, not {len(value)}.")
 
 
+def _ignore(_: TopicPeers) -> None:
+    """Nobody wants to know who else is there."""
+
+
 async def announce(
-    requests: Requests, topic: bytes, key_pair: KeyPair, relay_addresses: Sequence[Address] = (), bump: int = 0
-) -> int:
-    """Say that `key_pair` serves `topic`; how many nodes remember it. Each gets a signature of its own."""
-    result = await requests.query(topic, Command.LOOKUP)
+    requests: Requests,
+    topic: bytes,
+    key_pair: KeyPair,
+    relay_addresses: Sequence[Address] = (),
+    bump: int = 0,
+    *,
+    nodes: Sequence[Address] = (),
+    on_found: OnTopic = _ignore,
+) -> list[Address]:
+    """Say that `key_pair` serves `topic`; the nodes that remember it. Each gets a signature of its own.
+
+    The walk begins at `nodes`, and `on_found` hears on the way who else is there.
+    """
+    result = await _walk(requests, topic, on_found, nodes)
     relays = tuple(relay_addresses[:MAX_RELAY_ADDRESSES])
 
     def sign(node_id: bytes, token: bytes) -> bytes:
@@ -53,46 +94,98 @@ async def announce(
     return await requests.store(Command.ANNOUNCE, topic, _closest(result), sign)
 
 
-async def unannounce(requests: Requests, topic: bytes, key_pair: KeyPair) -> None:
-    """Take an announce back wherever it is found (a full list may hide it)."""
-    holders: list[Reply] = []
+async def lookup(
+    requests: Requests, topic: bytes, on_found: OnTopic, *, nodes: Sequence[Address] = ()
+) -> list[Address]:
+    """`on_found` hears of everybody who announced `topic`; the nodes nearest to it."""
+    return [reply.from_ for reply in _closest(await _walk(requests, topic, on_found, nodes))]
 
-    def see(reply: Reply) -> bool:
-        peers = _peers(reply)
+
+async def lookup_and_unannounce(
+    requests: Requests,
+    topic: bytes,
+    key_pair: KeyPair,
+    on_found: OnTopic = _ignore,
+    *,
+    nodes: Sequence[Address] = (),
+    only_nodes: bool = False,
+) -> list[Address]:
+    """As `lookup`, and our own announce is taken back wherever it is found (a full list may hide it)."""
+    taking_back: list[asyncio.Task[None]] = []
+
+    async def take_back(reply: Reply) -> None:
+        assert reply.id is not None and reply.token is not None
+        message = sign_unannounce(key_pair, target=topic, node_id=reply.id, token=reply.token)
+        try:
+            await requests.request(
+                Command.UNANNOUNCE, reply.from_, target=topic, value=message.encode(), token=reply.token
+            )
+        except NetworkError:
+            return  # it is gone, or will forget us by itself
+
+    def see(reply: Reply, peers: tuple[PeerRecord, ...]) -> None:
         hidden = len(peers) >= MAX_RECORDS_PER_LOOKUP
-        if hidden or any(peer.public_key == key_pair.public_key for peer in peers):
-            holders.append(reply)
+        ours = any(peer.public_key == key_pair.public_key for peer in peers)
+        if (hidden or ours) and reply.id is not None and reply.token is not None:
+            taking_back.append(asyncio.create_task(take_back(reply), name="taking an announce back"))
+
+    try:
+        result = await _walk(requests, topic, on_found, nodes, only_nodes=only_nodes, on_reply=see)
+        await asyncio.gather(*taking_back)
+    finally:
+        for task in taking_back:
+            task.cancel()
+        await asyncio.gather(*taking_back, return_exceptions=True)
+    return [reply.from_ for reply in _closest(result)]
+
+
+async def _walk(
+    requests: Requests,
+    topic: bytes,
+    on_found: OnTopic,
+    nodes: Sequence[Address],
+    *,
+    only_nodes: bool = False,
+    on_reply: Callable[[Reply, tuple[PeerRecord, ...]], None] = lambda reply, peers: None,
+) -> QueryResult | None:
+    def see(reply: Reply) -> bool:
+        if reply.error or reply.value is None:
+            return False
+        try:
+            known = LookupReply.decode(reply.value)
+        except RemoteProtocolError:
+            return False
+        on_found(TopicPeers(reply.from_, reply.to, known.peers, known.bump))
+        on_reply(reply, known.peers)
         return False
 
-    await requests.query(topic, Command.LOOKUP, on_reply=see)
-
-    def sign(node_id: bytes, token: bytes) -> bytes:
-        return sign_unannounce(key_pair, target=topic, node_id=node_id, token=token).encode()
-
-    if holders:
-        await requests.store(Command.UNANNOUNCE, topic, holders, sign)
+    return await requests.query(topic, Command.LOOKUP, nodes=nodes, only_nodes=only_nodes, on_reply=see)
 
 
-def _peers(reply: Reply) -> tuple[PeerRecord, ...]:
-    if reply.error or reply.value is None:
-        return ()
-    try:
-        return LookupReply.decode(reply.value).peers
-    except RemoteProtocolError:
-        return ()
+def each_key_once(found: Sequence[TopicPeers]) -> list[PeerRecord]:
+    """All peers of these answers, in the order in which they came."""
+    peers: dict[bytes, PeerRecord] = {}
+    for answer in found:
+        for peer in answer.peers:
+            peers.setdefault(peer.public_key, peer)
+    return list(peers.values())
 
 
-async def lookup(requests: Requests, topic: bytes) -> list[PeerRecord]:
-    """Everybody who announced `topic`, each key once."""
-    found: dict[bytes, PeerRecord] = {}
+async def find_peer(requests: Requests, public_key: bytes, on_found: Callable[[PeerFound], None]) -> None:
+    """`on_found` hears of each node that leads to the server with this key."""
 
     def see(reply: Reply) -> bool:
-        for peer in _peers(reply):
-            found.setdefault(peer.public_key, peer)
+        if reply.error or reply.value is None:
+            return False
+        try:
+            peer = PeerRecord.decode(reply.value)
+        except RemoteProtocolError:
+            return False
+        if peer.public_key == public_key:
+            on_found(PeerFound(reply.from_, reply.to, peer))
         return False
 
-    await requests.query(topic, Command.LOOKUP, on_reply=see)
-    return list(found.values())
+    await requests.query(blake2b(public_key), Command.FIND_PEER, on_reply=see)
 
 
 async def immutable_put(requests: Requests, value: bytes) -> bytes:
@@ -122,7 +215,7 @@ async def mutable_put(requests: Requests, key_pair: KeyPair, value: bytes, seq: 
     target = blake2b(key_pair.public_key)
     put = MutablePut(key_pair.public_key, seq, value, sign_mutable(key_pair, seq, value)).encode()
     result = await requests.query(target, Command.MUTABLE_GET, Writer().uint(0).finish())
-    return await requests.store(Command.MUTABLE_PUT, target, _closest(result), lambda node_id, token: put)
+    return len(await requests.store(Command.MUTABLE_PUT, target, _closest(result), lambda node_id, token: put))
 
 
 async def mutable_get(requests: Requests, public_key: bytes, seq: int, latest: bool) -> MutableValue | None:

@@ -207,7 +207,7 @@ def test_closing_a_node_fails_what_waits_for_it() -> None:
         # Nobody relays, so that the connect is still looking when the node closes.
         world.internet.drops.append(lambda source, to, datagram: True)
         connecting = asyncio.create_task(client.connect(KeyPair.from_seed(bytes(32)).public_key))
-        looking = asyncio.create_task(client.lookup(bytes(32)))
+        looking = asyncio.ensure_future(client.lookup(bytes(32)))
         await asyncio.sleep(0.5)
         await client.close()
         for task in (connecting, looking):

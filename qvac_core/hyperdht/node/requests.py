@@ -106,10 +106,14 @@ class Requests:
         value: bytes | None = None,
         *,
         nodes: Sequence[Address] = (),
+        only_nodes: bool = False,
         retries: int = 5,
         on_reply: Callable[[Reply], bool] | None = None,
     ) -> QueryResult | None:
-        """Walk towards `target`. `on_reply` returns True when it has seen enough: the result is None then."""
+        """Walk towards `target`, beginning at `nodes`, or asking those alone.
+
+        `on_reply` returns True when it has seen enough: the result is None then.
+        """
         done: asyncio.Future[QueryResult | None] = self._future()
 
         def see(reply: Reply) -> None:
@@ -124,6 +128,7 @@ class Requests:
             on_finished=lambda result: None if done.done() else done.set_result(result),
             on_reply=see,
             nodes=nodes,
+            only_nodes=only_nodes,
             retries=retries,
         )
         self._endpoint.flush_node()
@@ -139,8 +144,8 @@ class Requests:
 
     async def store(
         self, command: int, target: bytes, replies: Sequence[Reply], make_value: Callable[[bytes, bytes], bytes]
-    ) -> int:
-        """Send `command` to the nodes of a finished walk; how many of them accepted it.
+    ) -> list[Address]:
+        """Send `command` to the nodes of a finished walk; those of them that accepted it.
 
         `make_value(node_id, token)` gives what is sent to one node. Raises NetworkError when none accepted.
         """
@@ -155,7 +160,7 @@ class Requests:
 
         usable = [reply for reply in replies if reply.id is not None and reply.token is not None]
         outcomes = await asyncio.gather(*map(store_at, usable))
-        stored = sum(1 for outcome in outcomes if isinstance(outcome, Reply) and outcome.error == 0)
+        stored = [outcome.from_ for outcome in outcomes if isinstance(outcome, Reply) and outcome.error == 0]
         if stored:
             return stored
         for outcome in outcomes:

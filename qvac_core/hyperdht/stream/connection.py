@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from qvac_core.codec import Address
-from qvac_core.errors import ConnectionClosed, RemoteProtocolError
+from qvac_core.errors import ConnectionClosed, LocalProtocolError, RemoteProtocolError
+from qvac_core.hyperdht.node.arguments import check_seconds
 from qvac_core.hyperdht.node.endpoint import Endpoint
 from qvac_core.hyperdht.stream.following import Following, MeetAgain
 from qvac_core.hyperdht.stream.raw_stream import RawStream
 from qvac_core.rendezvous.handshake import Session
 from qvac_core.secret_stream import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, SecretStream
-from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived
+from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived, Stats
 
 KEEP_ALIVE = 5.0
 CLOSE_STEP = 4.0
 """A closing connection may go on while it still delivers something in so many seconds: for two losses in a row."""
 CLOSE_LIMIT = 30.0
 LOCAL_PATH = "local network"
+MAX_DATAGRAM_BYTES = 1100
+"""What fits, sealed, into the packet of 1200 bytes that every path carries."""
+_MAX_QUEUED_DATAGRAMS = 256
+"""Those that nobody reads: the oldest go, as they may on the way."""
 _FRAME_OVERHEAD = 20
 _HEADER_BYTES = 24
 
@@ -37,6 +42,7 @@ class Connection:
 
     One message written is one message read. Iteration ends when the peer ended its side or we closed ours, and raises
     ConnectionClosed when the connection broke (ECONNRESET: the peer destroyed it, ETIMEDOUT: it vanished).
+    `end` closes our side alone: what the peer still says can be read.
     """
 
     def __init__(
@@ -56,9 +62,16 @@ class Connection:
 
         `meet_again` looks for a peer that cannot be found by following it.
         """
+        self.is_initiator = initiator
+        """Whether we connected to the peer; False on the server's side."""
         self.public_key = public_key
         self.remote_public_key = session.remote_public_key
         self.handshake_hash = session.handshake_hash
+        """64 bytes, the same on both sides and of no other connection."""
+        self.bytes_written = 0
+        """Bytes of the messages that were written."""
+        self.bytes_read = 0
+        """Bytes of the messages that came, those included that nobody has read yet."""
         self.on_path_moved: Callable[[], None] | None = None
         """Called when the peer was followed to another address."""
         self.relay: bytes | None = None
@@ -89,6 +102,7 @@ class Connection:
         self._remote_ended = False
         self._introduced = False
         self._discarding = False
+        self._datagrams: asyncio.Queue[bytes | None] | None = None
         self._error: ConnectionClosed | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._keep_alive = keep_alive
@@ -97,8 +111,7 @@ class Connection:
         self.following = Following(self, endpoint, raw, self._secret, meet_again)
         raw.on_event = self._on_event
         raw.write(self._secret.start())
-        if keep_alive > 0:
-            self._keep_alive_timer = self._loop.call_later(keep_alive, self._on_keep_alive)
+        self._set_keep_alive_timer()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -163,6 +176,11 @@ class Connection:
         """When anything came from the peer the last time, also a mere acknowledgement; in seconds of the loop."""
         return self._raw.heard_at
 
+    @property
+    def stats(self) -> Stats:
+        """What the stream has sent and received, and how it sees the path."""
+        return self._raw.stream.stats
+
     # Writing
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -189,12 +207,31 @@ class Connection:
             raise self._error or closed_by_us()
         self._last_write = self._loop.time()
         self._has_room = self._raw.write(self._secret.encrypt(bytes(data)))
+        self.bytes_written += len(data)
 
     def write_keep_alive(self) -> None:
         """A word that tells nothing but that we live, and that the peer acknowledges."""
         if not self.closed and not self._ended:
             self._last_write = self._loop.time()
             self._raw.write(self._secret.keepalive())
+
+    @property
+    def keep_alive(self) -> float:
+        """Seconds without a message after which we say that we live; 0 for never. May be set."""
+        return self._keep_alive
+
+    @keep_alive.setter
+    def keep_alive(self, seconds: float) -> None:
+        check_seconds(seconds, "The time between two keep-alives", zero=True)
+        self._keep_alive = seconds
+        self._set_keep_alive_timer()
+
+    def _set_keep_alive_timer(self) -> None:
+        if self._keep_alive_timer is not None:
+            self._keep_alive_timer.cancel()
+            self._keep_alive_timer = None
+        if self._keep_alive > 0 and not self.closed and not self._ended:
+            self._keep_alive_timer = self._loop.call_at(self._last_write + self._keep_alive, self._on_keep_alive)
 
     def _on_keep_alive(self) -> None:
         self._keep_alive_timer = None
@@ -215,7 +252,7 @@ class Connection:
         while not self._messages:
             if self._error is not None:
                 raise self._error
-            if self._remote_ended or self._ended or self.closed:
+            if self._remote_ended or self._discarding or self.closed:
                 raise StopAsyncIteration
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._readers.append(waiter)
@@ -242,7 +279,58 @@ class Connection:
             self._unconsumed -= excess
             self._raw.consumed(excess)
 
+    # Beside the stream
+
+    def send(self, data: bytes | bytearray | memoryview) -> bool:
+        """Send up to MAX_DATAGRAM_BYTES beside the messages, sealed as they are: it may be lost, doubled or overtaken.
+
+        False when the connection is closed. Raises LocalProtocolError for more bytes than that.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"A datagram is bytes, and not of type {type(data).__name__}.")
+        if len(data) > MAX_DATAGRAM_BYTES:
+            raise LocalProtocolError(f"A datagram holds at most {MAX_DATAGRAM_BYTES} bytes, not {len(data)}.")
+        if self.closed:
+            return False
+        self._raw.send_message(self._secret.encrypt_unordered(bytes(data)))
+        return True
+
+    def datagrams(self) -> AsyncIterator[bytes]:
+        """What the peer sends by `send`, from now on, until the connection is gone; one reader at a time."""
+        if self._datagrams is not None:
+            raise LocalProtocolError("Somebody reads the datagrams of this connection already.")
+        self._datagrams = asyncio.Queue(maxsize=_MAX_QUEUED_DATAGRAMS)
+        return self._read_datagrams(self._datagrams)
+
+    async def _read_datagrams(self, queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
+        try:
+            while not (self.closed and queue.empty()) and (datagram := await queue.get()) is not None:
+                yield datagram
+        finally:
+            self._datagrams = None
+
+    def _on_datagram(self, data: bytes) -> None:
+        """Of the application's, or of those by which a peer of ours shows where it is."""
+        queue = self._datagrams
+        if queue is not None and (datagram := self._secret.decrypt_unordered(data)) is not None:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(datagram)
+        else:
+            self.following.receive(data)
+
     # Ending
+
+    def end(self) -> None:
+        """No more will be written. Reading goes on until the peer ends its side, too, and then the connection is gone.
+
+        We do not say that we live any more: whoever reads on sets a limit to its waiting.
+        """
+        if not self._ended and not self.closed:
+            self._ended = True
+            self._raw.end()
+            self._set_keep_alive_timer()
+            _wake(self._writers)
 
     async def close(self) -> None:
         """End our side in order, wait for the peer to end its own, then let go. Bounded; never raises ConnectionClosed.
@@ -251,7 +339,8 @@ class Connection:
         """
         if self.closed:
             return
-        self._end()
+        self.end()
+        self._discard()
         deadline = self._loop.time() + CLOSE_LIMIT
         delivered = -1
         try:
@@ -263,12 +352,6 @@ class Connection:
                 await asyncio.wait([self._closed], timeout=CLOSE_STEP)
         finally:
             self.destroy()
-
-    def _end(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self._raw.end()
-        self._discard()
 
     def _discard(self) -> None:
         self._discarding = True
@@ -308,7 +391,7 @@ class Connection:
         elif isinstance(event, EndReceived):
             self._on_end()
         elif isinstance(event, MessageReceived):
-            self.following.receive(event.data)
+            self._on_datagram(event.data)
         elif isinstance(event, Closed):
             self._finish(event.error)
 
@@ -327,10 +410,13 @@ class Connection:
                     opened, self._on_open = self._on_open, None
                     opened(self)
                 self.following.introduce()
-        if messages and not self._discarding:
-            self._messages.extend(messages)
-            self._queued_bytes += sum(map(len, messages)) + _FRAME_OVERHEAD * len(messages)
-            _wake(self._readers)
+        if messages:
+            size = sum(map(len, messages))
+            self.bytes_read += size
+            if not self._discarding:
+                self._messages.extend(messages)
+                self._queued_bytes += size + _FRAME_OVERHEAD * len(messages)
+                _wake(self._readers)
         self._give_room()
 
     def _on_end(self) -> None:
@@ -355,8 +441,9 @@ class Connection:
         self._closed.set_result(None)
         self._secret.destroy()
         self.following.stop()
-        if self._keep_alive_timer is not None:
-            self._keep_alive_timer.cancel()
+        self._set_keep_alive_timer()
+        if self._datagrams is not None and not self._datagrams.full():
+            self._datagrams.put_nowait(None)
         _wake(self._readers)
         _wake(self._writers)
         if self._on_closed is not None:

@@ -186,8 +186,12 @@ class RawStream:
 
     def show_path(self) -> None:
         """An empty unordered message: the peer sees where we are."""
+        self.send_message(b"")
+
+    def send_message(self, data: bytes) -> None:
+        """An unordered message, in one packet. Raises LocalProtocolError when it does not fit into one."""
         if not self._removed and self.stream.connected and not self.stream.closed:
-            self.stream.send_message(b"", self._endpoint.loop.time())
+            self.stream.send_message(data, self._endpoint.loop.time())
             self._endpoint.flush_soon(self)
 
     def write(self, data: bytes) -> bool:
