@@ -43,6 +43,7 @@ class Walk(Generic[F, R]):
         self._begun = False
         self._task: asyncio.Task[None] | None = None
         self._found: asyncio.Queue[F | None] = asyncio.Queue()
+        self._cancelled = False
         self._error: NetworkError | None = None
 
     async def __aenter__(self) -> Walk[F, R]:
@@ -65,7 +66,7 @@ class Walk(Generic[F, R]):
             self._begun = True
             spawn = await self._spawn()
             self._task = spawn(self._run(), "a walk through the network")
-            self._task.add_done_callback(lambda _: self._found.put_nowait(None))
+            self._task.add_done_callback(self._ended)
         found = await self._found.get()
         if found is not None:
             return found
@@ -80,6 +81,11 @@ class Walk(Generic[F, R]):
         except NetworkError as error:
             self._error = error
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() and not self._cancelled:
+            self._error = NetworkError("This node is closed.", name="NODE_DESTROYED")
+        self._found.put_nowait(None)
+
     async def _whole(self) -> R:
         found: list[F] = []
         try:
@@ -93,7 +99,7 @@ class Walk(Generic[F, R]):
 
     def cancel(self) -> None:
         """Ask nobody any more. What has been found can still be read."""
-        self._begun = True
+        self._begun = self._cancelled = True
         if self._task is None:
             self._found.put_nowait(None)
         elif not self._task.done():

@@ -258,6 +258,10 @@ class Swarm:
         peer = self.peers.get(public_key)
         if peer is not None:
             peer.explicit = False
+            if not self._is_wanted(peer):
+                self._queue.pop(public_key, None)
+                if (timer := self._retries.pop(public_key, None)) is not None:
+                    timer.cancel()
             self._forget_unneeded(peer)
 
     def _know(self, public_key: bytes, relay_addresses: Sequence[Address] = ()) -> Peer | None:
@@ -379,18 +383,22 @@ class Swarm:
         return relays if needed or self.dht.randomized else None
 
     def _retry(self, peer: Peer) -> None:
-        wanted = peer.explicit or any(topic in self._discoveries for topic in peer.topics)
         seconds = peer.retry_in(self._backoffs)
-        if self.closed or self.suspended or not wanted or seconds is None:
+        if self.closed or self.suspended or not self._is_wanted(peer) or seconds is None:
             self._forget_unneeded(peer)
             return
         seconds += self._random.random() * self._jitter
         loop = asyncio.get_running_loop()
         self._retries[peer.public_key] = loop.call_later(seconds, self._try_again, peer)
 
+    def _is_wanted(self, peer: Peer) -> bool:
+        return peer.explicit or any(topic in self._discoveries for topic in peer.topics)
+
     def _try_again(self, peer: Peer) -> None:
         self._retries.pop(peer.public_key, None)
-        self._enqueue(peer)
+        if self._is_wanted(peer):
+            self._enqueue(peer)
+        self._forget_unneeded(peer)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -601,6 +609,7 @@ class Swarm:
                 self._queue[key] = self.peers[key]
         if connects:
             await asyncio.wait([task for _, task in connects])
+        self._connects.clear()  # one that had not begun has not taken itself out
         for connection in list(self._links.values()):
             connection.destroy()
 

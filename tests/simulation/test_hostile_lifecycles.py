@@ -185,11 +185,11 @@ def test_a_node_that_closes_while_it_opens_ends_too() -> None:
         for moment in range(0, 60, 3):
             host = siege.internet.host()
             dht = DHT(siege.bootstrap, network=host)
-            work = [
+            work: list[asyncio.Future[Any]] = [
                 asyncio.create_task(dht.ready()),
                 asyncio.create_task(dht.connect(bytes(31) + b"\x09")),
                 asyncio.create_task(dht.create_server(echo).listen()),
-                asyncio.create_task(dht.lookup(bytes(32))),
+                asyncio.ensure_future(dht.lookup(bytes(32))),
             ]
             await asyncio.sleep(moment / 1000)
             await dht.close()
