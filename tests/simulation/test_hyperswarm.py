@@ -12,7 +12,7 @@ from qvac_core.hyperdht import Connection, KeyPair
 from qvac_core.hyperswarm import Peer, Swarm
 from qvac_core.rendezvous.messages import NoisePayload
 
-from .test_hyperdht_simulation import World, simulate
+from .world import World, simulate
 
 TOPIC = bytes([7]) * 32
 

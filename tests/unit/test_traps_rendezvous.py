@@ -102,7 +102,7 @@ def test_announces_of_a_topic_walk_with_lookup_and_are_signed_for_each_node() ->
     nodes = [reply(("5.0.0.1", n), id=bytes([10 + n]) * 32, token=bytes([100 + n]) * 32) for n in range(1, 6)]
     fake = FakeRequests(nodes)
     stored = asyncio.run(announce(cast(Requests, fake), TOPIC, KEYS))
-    assert stored == 5
+    assert stored == [node.from_ for node in nodes]
     assert [command for command, _ in fake.walks] == [Command.LOOKUP]
     for node, (command, to, value, token) in zip(nodes, fake.sent, strict=True):
         assert (command, to, token) == (Command.ANNOUNCE, node.from_, node.token)
