@@ -350,7 +350,7 @@ def flatpak(options: argparse.Namespace) -> Path:
     made = OUT / package(options).deb_name
     if "deb" not in options.target[: options.target.index("flatpak")]:
         made = deb(options)
-    target = OUT / f"{desktop_files.APP_ID}.json"
+    target = OUT / f"{desktop_files.APP_ID}.{linux_packages.machine()[1]}.json"
     linux_packages.flatpak(made, target)
     return target
 
@@ -458,7 +458,7 @@ TARGETS: dict[str, Callable[[argparse.Namespace], Path]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="installers/build.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("target", choices=tuple(TARGETS), nargs="+")
     parser.add_argument(
@@ -472,7 +472,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--updates-key", default="", metavar="HEX", help="the public key that signs it (newest.py)")
     parser.add_argument("--fast", action="store_true", help="pack in seconds, a third larger: for a try")
     parser.add_argument("--check", action="store_true", help="say what is missing, and build nothing")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
     options.frozen = options.tree = options.package = None  # each is made once
     lacks = dict.fromkeys(line for target in options.target for line in missing(target, options))
     if lacks:
@@ -483,6 +487,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.payload is None and options.scheduler is None:
         say("Without --scheduler: the package has one engine, xllamacpp")
+    os.environ.setdefault("SOURCE_DATE_EPOCH", str(epoch()))  # a commit meanwhile changes nothing
     for target in options.target:
         try:
             made = TARGETS[target](options)

@@ -26,6 +26,8 @@ from installers.versions import four_numbers, numbers, tilde
 from tests.unit.test_requirements_lock import locked
 
 ROOT = Path(__file__).parents[2]
+RELEASE = ROOT / ".github/workflows/release.yml"
+LINT = shutil.which("jactionlint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 WINE = shutil.which("wine64") or shutil.which("wine64", path="/usr/lib/wine")
 IN_ORDER = ("0.2.0.dev1", "0.2.0a1", "0.2.0b1", "0.2.0rc1.dev3", "0.2.0rc1", "0.2.0rc2", "0.2.0", "0.2.1rc1", "0.2.1")
 
@@ -341,7 +343,27 @@ def test_macos_knows_the_link_and_asks_for_the_microphone() -> None:
 
 
 def test_the_release_tries_what_it_built_and_trusts_no_moving_action() -> None:
-    text = (ROOT / ".github/workflows/release.yml").read_text()
-    assert text.count("--self-test") == 3, "each system's installed program"
+    text = RELEASE.read_text()
+    for job in ("linux", "windows", "macos"):
+        body = re.split(r"(?m)^  (?=\w+:$)", text.partition(f"\n  {job}:\n")[2])[0]
+        assert "--self-test" in body, f"the installed program of {job}"
     for used in re.findall(r"uses: (\S+)", text):
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", used), used
+
+
+@pytest.mark.skipif(LINT is None, reason="jactionlint is not installed")
+def test_the_release_workflow_is_sound() -> None:
+    """Keys, expressions, runners that are gone, rights, and the shell of its steps where shellcheck is there."""
+    told = subprocess.run([str(LINT), "--no-color", str(RELEASE)], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_the_release_names_no_option_that_the_builder_lacks() -> None:
+    text = RELEASE.read_text()
+    for line in text.replace("\\\n", " ").splitlines():
+        if "installers/build.py" in line:
+            words = line.split("installers/build.py")[1].split()
+            targets = list(itertools.takewhile(lambda word: word in build.TARGETS, words))
+            assert targets, line
+            known = build.build_parser().format_help()
+            assert all(option in known for option in re.findall(r"--[a-z-]+", line)), line
