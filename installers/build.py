@@ -34,7 +34,8 @@ WORK = ROOT / "build" / "installers"
 OUT = ROOT / "dist"
 BIN = "Scripts" if os.name == "nt" else "bin"
 NAME = linux_packages.NAME
-MAINTAINER = "QVAC Desktop authors <qvac-desktop@localhost.localdomain>"  # nobody's: whoever releases gives one
+MAINTAINER = "QVAC Desktop authors <qvac-desktop@qvac-desktop.invalid>"  # nobody's (RFC 2606): whoever releases gives one
+WINDOWS_KEY = "Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\QVAC Desktop"
 # How a program of Linux begins, and of macOS: for one kind of machine, and for two.
 PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 # target → the systems that it is built on.
@@ -396,6 +397,7 @@ def windows(options: argparse.Namespace) -> Path:
     (made / "uninstall.nsh").write_text(uninstall_list(folder), encoding="utf-8")
     defines = {
         "VERSION": version(),
+        "UNINSTALL_KEY": WINDOWS_KEY,
         "FOUR_NUMBERS": four_numbers(version()),
         "PAYLOAD": str(folder),
         "OUTFILE": str(target),

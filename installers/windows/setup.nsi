@@ -1,5 +1,5 @@
 ; The set-up for Windows: per user, no administrator. Run by build.py, which defines VERSION, FOUR_NUMBERS, PAYLOAD, OUTFILE,
-; UNINSTALL_LIST, KILOBYTES and, where there is one, ICON.
+; UNINSTALL_KEY, UNINSTALL_LIST, KILOBYTES and, where there is one, ICON.
 ;
 ; setup.exe /S             without a window; also over an older version
 ; setup.exe /S /D=C:\path  elsewhere
@@ -20,7 +20,6 @@ RequestExecutionLevel user
 !define NAME "QVAC Desktop"
 !define COMMAND "qvac-desktop.exe"
 !define WINDOW "qvac-desktop-window.exe"
-!define UNINSTALL_KEY "Software\Microsoft\Windows\CurrentVersion\Uninstall\QVAC Desktop"
 !define LINK_KEY "Software\Classes\qvac"
 !define SERVICE "QVAC Desktop provider" ; the task that `provider --install-service` makes
 

@@ -15,6 +15,7 @@ from tests.bench import (
     failover,
     inference,
     network,
+    packaged,
     scheduling,
     speculating,
     transcription,
@@ -42,6 +43,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], object]]] = {
         "Chats that lose their slot, and idle memory: our scheduler against llama.cpp's server",
         bench_cache.main,
     ),
+    "packaged": ("The packaged program: until its window is on the screen", lambda _: packaged.main()),
     "window": ("The window: until it is seen, and at rest", lambda _: window.main()),
 }
 

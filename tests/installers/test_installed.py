@@ -149,6 +149,14 @@ def test_the_package_is_no_larger_than_it_may_be(built: Packages) -> None:
     assert built.deb.stat().st_size <= 120e6
 
 
+def test_lintian_has_no_errors(built: Packages) -> None:
+    if shutil.which("lintian") is None:
+        pytest.skip("lintian is not installed")
+    command = ["lintian", "--allow-root", "--fail-on", "error", str(built.deb)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
+
+
 def test_the_command_is_there_with_its_page_and_its_words(deb: Root) -> None:
     assert deb.run("qvac-desktop", "--version").stdout.strip() == f"qvac-desktop {build.version()}"
     for place in (
@@ -170,10 +178,17 @@ def test_every_part_works_with_real_models(deb: Root, built: Packages, small_mod
     assert "packaged" in told.stdout and "skipped" not in told.stdout
 
 
+def _odd_home(root: Root, owner: int = PERSON) -> dict[str, str]:
+    """Made there; what a command is started with to have it for its own."""
+    root.as_root("mkdir", "-p", f"{ODD_HOME}/temporary folder")
+    root.as_root("chown", "-R", f"{owner}:{owner}", ODD_HOME)
+    return {"TMPDIR": f"{ODD_HOME}/temporary folder"}
+
+
 def test_a_home_full_of_odd_letters(deb: Root) -> None:
-    deb.as_root("mkdir", "-p", f"{ODD_HOME}/temporary folder")
-    deb.as_root("chown", "-R", f"{PERSON}:{PERSON}", ODD_HOME)
-    _whole(deb, "qvac-desktop", home=ODD_HOME, TMPDIR=f"{ODD_HOME}/temporary folder")
+    """The program's own folder is root's: nobody who starts it can write there."""
+    assert deb.run("touch", "/usr/lib/qvac-desktop/x").returncode != 0
+    _whole(deb, "qvac-desktop", home=ODD_HOME, **_odd_home(deb))
     assert deb.run("qvac-desktop", "public-key", home=ODD_HOME).returncode == 0
     assert (deb.upper / ODD_HOME.lstrip("/") / ".local/share/qvac-desktop").is_dir()
 
@@ -333,16 +348,25 @@ def test_the_rpm_unpacked_works(rpm: Root, built: Packages) -> None:
     assert "libglvnd-egl" in asked.stdout.split()
 
 
-def test_the_portable_folder_works_read_only(portable: Root) -> None:
+def test_the_portable_folder_works_read_only_for_a_home_full_of_odd_letters(portable: Root) -> None:
     program = "/opt/qvac-desktop/qvac-desktop"
     assert portable.run("sh", "-c", "touch /opt/qvac-desktop/x").returncode != 0
-    _whole(portable, program)
+    _whole(portable, program, home=ODD_HOME, **_odd_home(portable))
     as_root = portable.root_command("touch", "/opt/qvac-desktop/x")
     assert subprocess.run(as_root, capture_output=True, check=False).returncode != 0, "nor may anybody else write there"
 
 
+def test_a_portable_folder_works_from_a_place_with_odd_letters(portable: Root) -> None:
+    _odd_home(portable)
+    place = f"{ODD_HOME}/my programs"
+    portable.as_root("mkdir", "-p", place)
+    portable.room.run("mount", "--bind", portable.tree / "opt", f"{portable.tree}{place}")
+    _whole(portable, f"{place}/qvac-desktop/qvac-desktop")
+
+
 @pytest.mark.parametrize("way", ["by FUSE", "unpacked at each start"])
 def test_the_appimage_works(room: Room, built: Packages, way: str) -> None:
+    """Its own folder is read-only by nature, and lies where the odd letters are: in the temporary folder."""
     if built.appimage is None:
         pytest.skip("no runtime was given: QVAC_TEST_APPIMAGE_RUNTIME")
     root = room.root(f"appimage {way.split()[0]}".replace(" ", "-"))
@@ -350,7 +374,8 @@ def test_the_appimage_works(room: Room, built: Packages, way: str) -> None:
     room.run("chmod", "1777", root.tree / "tmp")
     if way == "by FUSE":
         # What opens the device for people is fusermount, which a bare root lacks: root needs none.
-        told = subprocess.run(root.root_command(place, "--self-test"), capture_output=True, text=True, check=False)
+        command = root.root_command(place, "--self-test", HOME=ODD_HOME, **_odd_home(root, owner=0))
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
         assert told.returncode == 0 and "Everything works." in told.stdout, told.stdout + told.stderr
     else:
-        _whole(root, place, APPIMAGE_EXTRACT_AND_RUN="1")
+        _whole(root, place, home=ODD_HOME, APPIMAGE_EXTRACT_AND_RUN="1", **_odd_home(root))

@@ -28,6 +28,7 @@ from tests.unit.test_requirements_lock import locked
 ROOT = Path(__file__).parents[2]
 RELEASE = ROOT / ".github/workflows/release.yml"
 LINT = shutil.which("jactionlint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+LINK_COMMAND = "HKCU\\Software\\Classes\\qvac\\shell\\open\\command"
 WINE = shutil.which("wine64") or shutil.which("wine64", path="/usr/lib/wine")
 IN_ORDER = ("0.2.0.dev1", "0.2.0a1", "0.2.0b1", "0.2.0rc1.dev3", "0.2.0rc1", "0.2.0rc2", "0.2.0", "0.2.1rc1", "0.2.1")
 
@@ -274,43 +275,76 @@ def test_the_set_up_asks_the_program_to_end_by_an_option_that_it_has() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(shutil.which("makensis") is None or WINE is None, reason="NSIS and Wine")
 def test_the_set_up_ends_what_runs_and_takes_only_its_own_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under Wine, with a stand-in for the program that waits until a second start has `--quit`."""
+    """Under Wine, with our own files as they are shipped, and a stand-in for the program that waits until a second
+    start has `--quit`: installed, upgraded while it runs, refused for an older one, removed.
+    """
     payload = tmp_path / "payload"
-    payload.mkdir()
+    for room in ("app", "qvac_core", "resources"):
+        shutil.copytree(ROOT / room, payload / "_internal" / room, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("qvac-desktop.exe", "qvac-desktop-window.exe"):
         _stand_in_program(tmp_path, payload / name)
+    (payload / "_internal" / "of $the older one.txt").touch()
     monkeypatch.setattr(build, "OUT", tmp_path)
     monkeypatch.setattr(build, "WORK", tmp_path / "work")
-    setup = build.windows(_given(payload=payload))
     wine = {**os.environ, "WINEPREFIX": str(tmp_path / "wine"), "WINEDEBUG": "-all", "DISPLAY": ""}
 
-    def run(*command: str | Path) -> int:
-        line = [str(WINE), *map(str, command)]
-        return subprocess.run(line, env=wine, capture_output=True, timeout=300, check=False).returncode
+    def made(version: str) -> Path:
+        monkeypatch.setattr(build, "version", lambda: version)
+        return build.windows(_given(payload=payload))
 
-    assert run(setup, "/S") == 0
+    def told(*command: str | Path) -> subprocess.CompletedProcess[str]:
+        line = [str(WINE), *map(str, command)]
+        return subprocess.run(line, env=wine, capture_output=True, text=True, timeout=600, check=False)
+
+    def run(*command: str | Path) -> int:
+        return told(*command).returncode
+
+    def registry(key: str) -> dict[str, str]:
+        """Of the key and all below it: the value's name, "" for the key's own, and what it says."""
+        said = told("reg", "query", f"HKCU\\{key}", "/s").stdout
+        found = re.findall(r"(?m)^    (\(Default\)|\S.*?)    REG_\w+    (.*?)\r?$", said)
+        return {name.replace("(Default)", ""): value for name, value in found}
+
+    older = made("0.1.0")
+    (payload / "_internal" / "of $the older one.txt").unlink()
+    newer = made("0.2.0rc1")
+    assert run(older, "/S") == 0
     (there,) = (tmp_path / "wine/drive_c/users").glob("*/AppData/Local/Programs/QVAC Desktop")
-    assert {path.name for path in there.iterdir()} == {
-        "qvac-desktop.exe",
-        "qvac-desktop-window.exe",
-        "uninstall.exe",
-    }
+    local = there.parents[1]
+    command, menu = local / "Microsoft/WindowsApps/qvac-desktop.cmd", local.parent / "Roaming/Microsoft/Windows"
+    (shortcut,) = menu.rglob("QVAC Desktop.lnk")
+    assert (there / "_internal/of $the older one.txt").exists() and command.exists()
+    entry = registry(build.WINDOWS_KEY)
+    assert entry["DisplayVersion"] == "0.1.0" and entry["InstallLocation"].endswith("Programs\\QVAC Desktop")
+    assert registry("Software\\Classes\\qvac")["URL Protocol"] == ""
+    assert "qvac-desktop-window.exe" in told("reg", "query", LINK_COMMAND).stdout
+
     window = subprocess.Popen([str(WINE), str(there / "qvac-desktop-window.exe")], env=wine, stderr=subprocess.DEVNULL)
     try:
         until(lambda: (there / "runs").exists())
-        assert run(setup, "/S") == 0, "over one that runs"
+        assert run(newer, "/S") == 0, "over one that runs"
         assert window.wait(60) == 0, "it ended by itself"
     finally:
         window.kill()
         window.wait(30)
-    data = there.parents[1] / "qvac-desktop"
+    shipped = {str(path.relative_to(payload)) for path in payload.rglob("*") if path.is_file()}
+    laid = {str(path.relative_to(there)) for path in there.rglob("*") if path.is_file()}
+    assert laid == shipped | {"uninstall.exe"}, "the older one's file is gone"
+    assert registry(build.WINDOWS_KEY)["DisplayVersion"] == "0.2.0rc1"
+    assert run(older, "/S") == 4, "an older one says no"
+    assert registry(build.WINDOWS_KEY)["DisplayVersion"] == "0.2.0rc1"
+
+    data = local / "qvac-desktop"
     data.mkdir()
     (there / "a person's.txt").touch()
     assert run(there / "uninstall.exe", "/S", f"_?=Z:{there}") == 0
     assert data.is_dir()
     assert [path.name for path in there.iterdir()] == ["a person's.txt"]
+    assert not command.exists() and not shortcut.exists()
+    assert registry(build.WINDOWS_KEY) == {} and registry("Software\\Classes\\qvac") == {}
 
 
 def _stand_in_program(folder: Path, program: Path) -> None:
@@ -328,7 +362,7 @@ def _stand_in_program(folder: Path, program: Path) -> None:
 
 
 def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not true():
         assert time.monotonic() < end
         time.sleep(0.1)
