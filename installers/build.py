@@ -34,7 +34,7 @@ WORK = ROOT / "build" / "installers"
 OUT = ROOT / "dist"
 BIN = "Scripts" if os.name == "nt" else "bin"
 NAME = linux_packages.NAME
-MAINTAINER = "QVAC Desktop authors <qvac-desktop@qvac-desktop.invalid>"  # nobody's (RFC 2606): whoever releases gives one
+MAINTAINER = "QVAC Desktop authors <qvac-desktop@qvac-desktop.invalid>"  # nobody's; a release gives one
 WINDOWS_KEY = "Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\QVAC Desktop"
 # How a program of Linux begins, and of macOS: for one kind of machine, and for two.
 PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
