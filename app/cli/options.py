@@ -542,10 +542,12 @@ def _remote(parser: argparse.ArgumentParser) -> None:
         "Manage a machine of your own that shares: it has to know this one's key as its owner's (there: `guests limit "
         "KEY --mine`, or the switch on the page of a person)."
     )
-    acts = ("status", "pause", "resume", "load", "unload", "download", "remove", "log")
+    acts = ("status", "pause", "resume", "load", "unload", "download", "cancel", "remove", "log")
     parser.add_argument("key", type=_checked(parse_public_key), metavar="KEY", help="the machine's")
     parser.add_argument("action", choices=acts, metavar="|".join(acts), help="what to do")
-    parser.add_argument("model", type=_text, nargs="?", metavar="MODEL", help="of load, unload, download and remove")
+    parser.add_argument(
+        "model", type=_text, nargs="?", metavar="MODEL", help="of load, unload, download, cancel and remove"
+    )
     parser.add_argument("--minutes", type=_idle, metavar="MINUTES", help="pause: for so long")
     _identity(parser)
     _network(parser)

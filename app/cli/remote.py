@@ -9,11 +9,12 @@ from app.cli.config import core_config
 from app.cli.output import Output
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
+from qvac_core.core.my_machines import machine_there
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import Manage, ManageReply
 from qvac_core.errors import LocalProtocolError
 
-NEED_A_MODEL = ("load", "unload", "download", "remove")
+NEED_A_MODEL = ("load", "unload", "download", "cancel", "remove")
 
 
 async def remote(options: argparse.Namespace, output: Output) -> int:
@@ -44,13 +45,20 @@ def _tell(reply: ManageReply, output: Output) -> None:
             for model in reply.models
         ],
         downloads=reply.downloads,
+        progress=[
+            {"model": one.model, "state": one.state, "downloaded": one.downloaded, "total": one.total}
+            for one in reply.progress
+        ],
     )
     until = f" until {_moment(reply.paused_until)}" if reply.paused_until else ""
     output.text(f"It {'rests' + until if reply.paused else 'serves'}.")
     for model in reply.models:
-        output.text(f"{model.name}  {model.state}{', shared' if model.shared else ''}")
-    for title in reply.downloads:
-        output.text(f"{title}  downloading")
+        trouble = f"  could not be loaded: {model.error}" if model.error else ""
+        output.text(f"{model.name}  {model.state}{', shared' if model.shared else ''}{trouble}")
+    for download in machine_there(reply).downloads:
+        share = f"  {100 * download.downloaded // download.total} %" if download.total else ""
+        state = download.state.value if download.state is not None else "downloading"
+        output.text(f"{download.title}  {state}{share}{'  ' + download.error if download.error else ''}")
     for line in reply.log:
         output.event(
             "request",

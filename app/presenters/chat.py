@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -52,6 +52,9 @@ from qvac_core.core.state import (
 )
 from qvac_core.engines.pictures import PICTURES
 from qvac_core.errors import QvacError
+
+if TYPE_CHECKING:
+    from app.presenters.my_machine import MyMachinePresenter
 
 Work = Coroutine[Any, Any, object]
 
@@ -292,6 +295,15 @@ class ChatPresenter(QObject):
         """Of an answer: one of each machine that had a part in it."""
         query = ReceiptQuery(ReceiptSide.TAKEN, request_id=message_id)
         return ReceiptsPresenter(self._core, self._tasks, query, self._provider_name, model_label)
+
+    def machine(self, provider: ProviderEntry) -> MyMachinePresenter:
+        """Of a machine of one's own."""
+        from app.presenters.my_machine import MyMachinePresenter  # seldom needed, and not before the window is seen
+
+        name, key = provider.name, provider.public_key
+        return MyMachinePresenter(
+            self._core, self._tasks, key, name, self._provider_name, model_label, clock=self.chats.clock
+        )
 
     def _provider_name(self, public_key: str) -> str:
         entry = self.provider(public_key)

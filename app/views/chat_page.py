@@ -34,6 +34,7 @@ from app.widgets.chat.question_box import QuestionBox, ask_for_name, ask_to_dele
 from app.widgets.dialog import is_above
 from app.widgets.menu import Menu
 from app.widgets.own_width import grown
+from qvac_core.core.state import ProviderEntry
 
 SIDE_WIDTH = 252
 OVERLAY_WIDTH = 284
@@ -242,6 +243,7 @@ class ChatPage(QWidget):
         provider = presenter.provider(presenter.target.provider_key)
         if provider is not None:
             menu.addSeparator()
+            self._add_machine(menu, provider, tr("Manage {name}…", name=provider.name))
             menu.addAction(tr("Rename {name}…", name=provider.name), lambda: self._rename_provider(provider.public_key))
             menu.addAction(tr("Remove {name}…", name=provider.name), lambda: self._remove_provider(provider.public_key))
         if presenter.providers:
@@ -252,10 +254,25 @@ class ChatPage(QWidget):
                 self._fill_provider(every.addMenu(known.name.replace("&", "&&")), known.public_key)
 
     def _fill_provider(self, menu: QMenu, key: str) -> None:
+        if (provider := self._presenter.provider(key)) is not None:
+            self._add_machine(menu, provider, tr("Manage this machine…"))
         menu.addAction(self._theme.icon("pencil"), tr("Rename…"), lambda: self._rename_provider(key))
         menu.addAction(self._theme.icon("copy"), tr("Copy key"), lambda: QGuiApplication.clipboard().setText(key))
         menu.addSeparator()
         menu.addAction(self._theme.icon("trash-2", "danger"), tr("Remove…"), lambda: self._remove_provider(key))
+
+    def _add_machine(self, menu: QMenu, provider: ProviderEntry, text: str) -> None:
+        """Where its owner has marked this key as one of their own."""
+        if provider.terms is not None and provider.terms.mine:
+            menu.addAction(self._theme.icon("monitor"), text, lambda: self.manage(provider.public_key))
+
+    def manage(self, key: str) -> None:
+        """Open a machine of one's own."""
+        from app.views.my_machine_dialog import MyMachineDialog  # seldom needed, and not before the window is seen
+
+        self.conversation.bar.popup.close()
+        if (provider := self._presenter.provider(key)) is not None:
+            MyMachineDialog(self._presenter.machine(provider), self._theme, self.window()).open()
 
     def _open_provider_menu(self, key: str, place: QPoint) -> None:
         popup = self.conversation.bar.popup

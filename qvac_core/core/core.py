@@ -41,6 +41,8 @@ from qvac_core.core.machine_use import on_battery
 from qvac_core.core.manners import MachineSenses, Manners
 from qvac_core.core.model_options import OF_ALL_MODELS, ModelOptionsInterface
 from qvac_core.core.model_servers import ModelServersRoom
+from qvac_core.core.my_machines import MyMachines
+from qvac_core.core.my_machines_state import MyMachinesInterface
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.newer import Newer
 from qvac_core.core.own_identity import IdentityRoom
@@ -254,6 +256,7 @@ class Core:
 
         self.consumer = Consumer(self._network.connect, local_loader=self.machine.load_local, receipts=self._book)
         self._on_close("consumer", self.consumer.close)
+        self.my_machines: MyMachinesInterface = MyMachines(self.consumer)
         self._contacts = Contacts(self._store, self._hub, self.consumer, self._key_pair.public_key)
         self._network.on_stage = self._contacts.on_stage
         self._network.on_changed = self._on_network_changed

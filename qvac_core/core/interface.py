@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from qvac_core.core.manners_state import MannersInterface
     from qvac_core.core.model_options import ModelOptionsInterface
     from qvac_core.core.model_servers import ModelServersInterface
+    from qvac_core.core.my_machines_state import MyMachinesInterface
     from qvac_core.core.pausing import PausingInterface
     from qvac_core.core.programs_state import ProgramsInterface
     from qvac_core.core.receipts_room import ReceiptsInterface
     from qvac_core.core.relay_offer_state import RelayOfferInterface
+    from qvac_core.core.spot_check import SpotCheckInterface
     from qvac_core.core.state import (
         AccessMode,
         AccessRules,
@@ -184,6 +186,14 @@ class CoreInterface(Protocol):
     async def remove_provider(self, public_key: str) -> None: ...
     async def connect_provider(self, public_key: str) -> ProviderEntry:
         """Connect (ConnectionStage events), ask for its models. Raises when it cannot be reached or refuses."""
+
+    @property
+    def my_machines(self) -> MyMachinesInterface:
+        """Machines of one's own, managed from here."""
+
+    @property
+    def spot_checks(self) -> SpotCheckInterface:
+        """Whether a provider computes with the file that it names."""
 
     async def conversations(self) -> tuple[Conversation, ...]: ...
     async def messages(self, conversation_id: str) -> tuple[Message, ...]: ...

@@ -5,16 +5,16 @@ Whether a key may is the policy's to say (`Act.MANAGE`); here it is done, with t
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from qvac_core.core.download_state import DownloadChanged
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.machine import Machine
 from qvac_core.core.pausing import PauseReason, Pausing
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.failures import Code, Rejection
-from qvac_core.delegation.messages import LogLine, Manage, ManagedModel, ManageReply
+from qvac_core.delegation.messages import LogLine, Manage, ManagedDownload, ManagedModel, ManageReply
 from qvac_core.errors import QvacError
 from qvac_core.store.records import LogEntry
 
@@ -36,6 +36,7 @@ class Steward:
         self._pausing = pausing
         self._log = log
         self._tasks = TaskOwner()
+        self._failed: dict[str, str] = {}  # why a model could not be loaded the last time, by name
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -67,17 +68,21 @@ class Steward:
                 model = await self._machine.require(name, "")
                 await self._machine.pool.unload_idle(model.sha256)
             case "download":
-                self._tasks.start(self._download(name), "download a model from afar")
-                await asyncio.sleep(0)
+                await self._library.download(name)
+            case "cancel":
+                await self._library.cancel(name)
             case "remove":
                 await self._library.remove(name)
+                self._failed.pop(name, None)
 
     async def _load(self, name: str) -> None:
-        lease = await self._machine.acquire(await self._machine.require(name, ""))
+        self._failed.pop(name, None)
+        try:
+            lease = await self._machine.acquire(await self._machine.require(name, ""))
+        except QvacError as error:
+            self._failed[name] = error.message
+            raise
         lease.release()
-
-    async def _download(self, name: str) -> None:
-        await self._machine.download(name)
 
     async def _state(self, *, with_log: bool) -> ManageReply:
         pauses = self._pausing.pauses
@@ -88,13 +93,27 @@ class Steward:
             paused=bool(pauses),
             paused_until=owner.until if owner is not None and owner.until is not None else 0.0,
             models=[
-                ManagedModel(model.name, model.state, model.shared, model.size_bytes)
+                ManagedModel(model.name, model.state, model.shared, model.size_bytes, self._failed.get(model.name, ""))
                 for model in self._machine.shared_models()
                 if model.ability
             ],
             downloads=[each.title or each.model for each in downloads],
+            progress=[_progress(each) for each in downloads],
             log=[
                 LogLine(entry.remote_public_key, entry.method, entry.model, entry.started_at, entry.outcome)
                 for entry in entries
             ],
         )
+
+
+def _progress(row: DownloadChanged) -> ManagedDownload:
+    return ManagedDownload(
+        row.model,
+        row.title or row.model,
+        row.state.value,
+        row.downloaded,
+        row.total,
+        row.rate,
+        -1 if row.left_seconds is None else row.left_seconds * 1000,
+        row.error.message if row.error is not None else "",
+    )

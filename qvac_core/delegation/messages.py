@@ -343,10 +343,10 @@ class ClaimGrant(Message, frozen=True, tag="claimGrant"):
 
 
 class Manage(Message, frozen=True, tag="manage"):
-    """Of one of the owner's own machines. model: for load, unload, download, remove. minutes: of a pause, none = until
-    it is ended."""
+    """Of one of the owner's own machines. model: for load, unload, download, cancel (of a download), remove. minutes:
+    of a pause, none = until it is ended."""
 
-    action: Literal["status", "pause", "resume", "load", "unload", "download", "remove", "log"]
+    action: Literal["status", "pause", "resume", "load", "unload", "download", "cancel", "remove", "log"]
     model: Annotated[str, Meta(max_length=1024)] | UnsetType = UNSET
     minutes: Number | UnsetType = UNSET
 
@@ -635,10 +635,27 @@ class ClaimGrantReply(Message, frozen=True, tag="claimGrant"):
 
 
 class ManagedModel(Part, frozen=True, omit_defaults=False):
+    """error: why it could not be loaded the last time; "" = it was not tried, or could."""
+
     name: str
     state: str
     shared: bool
     size_bytes: int
+    error: str = ""
+
+
+class ManagedDownload(Part, frozen=True, omit_defaults=False):
+    """model: as it was asked for. state: of core.download_state. total: bytes, 0 = not known yet; rate: bytes per
+    second. left_ms: -1 = not known."""
+
+    model: str
+    title: str
+    state: str
+    downloaded: int
+    total: int
+    rate: Number = 0
+    left_ms: Number = -1
+    error: str = ""
 
 
 class LogLine(Part, frozen=True, omit_defaults=False):
@@ -650,12 +667,14 @@ class LogLine(Part, frozen=True, omit_defaults=False):
 
 
 class ManageReply(Message, frozen=True, tag="manage"):
-    """How things stand then. paused_until: Unix seconds, 0 = not known."""
+    """How things stand then. paused_until: Unix seconds, 0 = not known. downloads: their titles; progress: each of
+    them, from the versions on that tell."""
 
     paused: bool = False
     paused_until: Number = 0
     models: list[ManagedModel] = []
     downloads: list[str] = []
+    progress: list[ManagedDownload] = []
     log: list[LogLine] = []
 
 

@@ -232,6 +232,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n of them loaded</source>
+        <comment>%n of them loaded</comment>
+        <translation>
+            <numerusform>لا شيء منها محمّل</numerusform>
+            <numerusform>واحد منها محمّل</numerusform>
+            <numerusform>اثنان منها محمّلان</numerusform>
+            <numerusform>%n منها محمّلة</numerusform>
+            <numerusform>%n منها محمّلًا</numerusform>
+            <numerusform>%n منها محمّل</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n on</source>
         <comment>%n on</comment>
         <translation>
@@ -615,6 +627,10 @@
     <message>
         <source>A model of this machine. It also finishes an answer whose provider goes away.</source>
         <translation>نموذج على هذا الجهاز. يُكمل أيضًا إجابة غاب مزوّدها.</translation>
+    </message>
+    <message>
+        <source>A model’s name, or its address</source>
+        <translation>اسم نموذج أو عنوانه</translation>
     </message>
     <message>
         <source>A new database cannot be made in {folder}: the disk returns wrong data.</source>
@@ -1212,6 +1228,10 @@
     <message>
         <source>Asking where to get it from…</source>
         <translation>يُسأل عن مصدره…</translation>
+    </message>
+    <message>
+        <source>Asking {name}…</source>
+        <translation>جارٍ سؤال {name}…</translation>
     </message>
     <message>
         <source>Asking…</source>
@@ -1958,6 +1978,10 @@
     <message>
         <source>Download of {size}</source>
         <translation>تنزيل {size}</translation>
+    </message>
+    <message>
+        <source>Download the model there</source>
+        <translation>تنزيل النموذج هناك</translation>
     </message>
     <message>
         <source>Download {size}</source>
@@ -2830,6 +2854,10 @@
         <translation>لا يحوي conversations.json.</translation>
     </message>
     <message>
+        <source>It has no model yet.</source>
+        <translation>لا نموذج هناك بعد.</translation>
+    </message>
+    <message>
         <source>It has run out. Ask its owner for a new one.</source>
         <translation>انتهت صلاحيتها. اطلب من مالكها دعوة جديدة.</translation>
     </message>
@@ -2958,6 +2986,10 @@
         <translation>تعمل الآن دون سؤال</translation>
     </message>
     <message>
+        <source>It serves.</source>
+        <translation>يخدم الضيوف.</translation>
+    </message>
+    <message>
         <source>It shares no model with you yet</source>
         <translation>لا يشاركك أي نموذج بعد</translation>
     </message>
@@ -3004,6 +3036,10 @@
     <message>
         <source>Italian</source>
         <translation>الإيطالية</translation>
+    </message>
+    <message>
+        <source>Its file is deleted there, and its guests can use it no more. To have it again it is downloaded anew.</source>
+        <translation>يُحذف ملفه هناك ولا يستطيع الضيوف استخدامه بعد ذلك. ولاستعادته يُنزَّل من جديد.</translation>
     </message>
     <message>
         <source>Its file stays where it is.</source>
@@ -3278,6 +3314,18 @@
         <translation>لا يلحق التفريغ المباشر بما يُقال: هذا النموذج بطيء هنا. اختر أصغر منه.</translation>
     </message>
     <message>
+        <source>Load</source>
+        <translation>تحميل</translation>
+    </message>
+    <message>
+        <source>Load or unload</source>
+        <translation>تحميل أو إلغاء تحميل</translation>
+    </message>
+    <message>
+        <source>Load {name}</source>
+        <translation>تحميل {name}</translation>
+    </message>
+    <message>
         <source>Loading</source>
         <translation>التحميل</translation>
     </message>
@@ -3382,6 +3430,14 @@
         <translation>الملايوية</translation>
     </message>
     <message>
+        <source>Manage this machine…</source>
+        <translation>إدارة هذا الجهاز…</translation>
+    </message>
+    <message>
+        <source>Manage {name}…</source>
+        <translation>إدارة {name}…</translation>
+    </message>
+    <message>
         <source>Manners</source>
         <translation>القواعد</translation>
     </message>
@@ -3440,6 +3496,10 @@
     <message>
         <source>Model page</source>
         <translation>صفحة النموذج</translation>
+    </message>
+    <message>
+        <source>Model to download there</source>
+        <translation>النموذج المراد تنزيله هناك</translation>
     </message>
     <message>
         <source>Models</source>
@@ -3888,6 +3948,10 @@
     <message>
         <source>Nobody goes through it now.</source>
         <translation>لا يمرّ عبره أحد الآن.</translation>
+    </message>
+    <message>
+        <source>Nobody has asked it for anything yet.</source>
+        <translation>لم يطلب منه أحد شيئًا بعد.</translation>
     </message>
     <message>
         <source>Nobody has decided about this key yet. Allow it first.</source>
@@ -4380,6 +4444,10 @@
         <translation>إيقاف المشاركة مؤقتًا</translation>
     </message>
     <message>
+        <source>Pause sharing there</source>
+        <translation>إيقاف المشاركة هناك مؤقتًا</translation>
+    </message>
+    <message>
         <source>Pause while I use this machine</source>
         <translation>إيقاف مؤقت أثناء استخدامي لهذا الجهاز</translation>
     </message>
@@ -4744,6 +4812,10 @@
         <translation>إزالة إعداد مسبق…</translation>
     </message>
     <message>
+        <source>Remove from that machine…</source>
+        <translation>إزالة من ذلك الجهاز…</translation>
+    </message>
+    <message>
         <source>Remove provider</source>
         <translation>إزالة المزوّد</translation>
     </message>
@@ -4758,6 +4830,10 @@
     <message>
         <source>Remove the service</source>
         <translation>إزالة الخدمة</translation>
+    </message>
+    <message>
+        <source>Remove {model} from {name}?</source>
+        <translation>إزالة {model} من {name}؟</translation>
     </message>
     <message>
         <source>Remove {model}?</source>
@@ -4831,6 +4907,10 @@
         <source>Requests at once, each</source>
         <translation>طلبات في آن واحد، لكلٍّ</translation>
     </message>
+    <message>
+        <source>Requests at {name}</source>
+        <translation>الطلبات لدى {name}</translation>
+    </message>
     <message numerus="yes">
         <source>Requests by hour. The most were at {hour}: %n request.</source>
         <comment>Requests by hour. The most were at {hour}: %n requests.</comment>
@@ -4902,6 +4982,10 @@
     <message>
         <source>Resume sharing</source>
         <translation>استئناف المشاركة</translation>
+    </message>
+    <message>
+        <source>Resume sharing there</source>
+        <translation>استئناف المشاركة هناك</translation>
     </message>
     <message>
         <source>Resume {model}</source>
@@ -5176,6 +5260,14 @@
         <translation>المشاركة متوقفة مؤقتًا</translation>
     </message>
     <message>
+        <source>Sharing is paused there until {time}.</source>
+        <translation>المشاركة متوقفة هناك مؤقتًا حتى {time}.</translation>
+    </message>
+    <message>
+        <source>Sharing is paused there.</source>
+        <translation>المشاركة متوقفة هناك مؤقتًا.</translation>
+    </message>
+    <message>
         <source>Sharing is paused.</source>
         <translation>المشاركة متوقفة مؤقتًا.</translation>
     </message>
@@ -5194,6 +5286,14 @@
     <message>
         <source>Sharing stops</source>
         <translation>تتوقف المشاركة</translation>
+    </message>
+    <message>
+        <source>Sharing was not paused there.</source>
+        <translation>لم تتوقف المشاركة هناك.</translation>
+    </message>
+    <message>
+        <source>Sharing was not resumed there.</source>
+        <translation>لم تُستأنف المشاركة هناك.</translation>
     </message>
     <message>
         <source>Sharing, but nobody can reach this machine</source>
@@ -5880,8 +5980,16 @@
         <translation>أُلغي التنزيل. ما وصل حتى الآن محفوظ.</translation>
     </message>
     <message>
+        <source>The download was not cancelled there.</source>
+        <translation>لم يُلغَ التنزيل هناك.</translation>
+    </message>
+    <message>
         <source>The download was not paused.</source>
         <translation>لم يتوقف التنزيل مؤقتًا.</translation>
+    </message>
+    <message>
+        <source>The download was not started there.</source>
+        <translation>لم يبدأ التنزيل هناك.</translation>
     </message>
     <message>
         <source>The download was not taken away.</source>
@@ -6120,6 +6228,10 @@
         <translation>الأطول بلا استخدام أولًا. ما هو مُشارَك أو يجيب هنا يفتقده أحدهم.</translation>
     </message>
     <message>
+        <source>The machine could not be looked at.</source>
+        <translation>تعذّر الاطلاع على الجهاز.</translation>
+    </message>
+    <message>
         <source>The machine did not answer in time.</source>
         <translation>لم يُجب الجهاز في الوقت المناسب.</translation>
     </message>
@@ -6284,8 +6396,20 @@
         <translation>لم يُنزَّل النموذج.</translation>
     </message>
     <message>
+        <source>The model was not loaded there.</source>
+        <translation>لم يُحمَّل النموذج هناك.</translation>
+    </message>
+    <message>
+        <source>The model was not removed there.</source>
+        <translation>لم يُزَل النموذج هناك.</translation>
+    </message>
+    <message>
         <source>The model was not removed.</source>
         <translation>لم يُزَل النموذج.</translation>
+    </message>
+    <message>
+        <source>The model was not unloaded there.</source>
+        <translation>لم يُلغَ تحميل النموذج هناك.</translation>
     </message>
     <message>
         <source>The model was unloaded while it was answering.</source>
@@ -7776,12 +7900,20 @@
         <translation>يُسمح للمفاتيح غير المعروفة بالطلب</translation>
     </message>
     <message>
+        <source>Unload</source>
+        <translation>إلغاء التحميل</translation>
+    </message>
+    <message>
         <source>Unload a model that nobody uses</source>
         <translation>إخراج النموذج غير المستخدَم من الذاكرة</translation>
     </message>
     <message>
         <source>Unload when nobody uses it</source>
         <translation>إخراجه من الذاكرة عندما لا يستخدمه أحد</translation>
+    </message>
+    <message>
+        <source>Unload {name}</source>
+        <translation>إلغاء تحميل {name}</translation>
     </message>
     <message>
         <source>Unpin</source>
@@ -8017,6 +8149,10 @@
         <translation>لم يتغير ما هو مُشارَك.</translation>
     </message>
     <message>
+        <source>What is shown</source>
+        <translation>ما يُعرض</translation>
+    </message>
+    <message>
         <source>What is switched on under Share my GPU.</source>
         <translation>ما هو مشغَّل في «مشاركة معالج الرسوميات».</translation>
     </message>
@@ -8223,6 +8359,10 @@
     <message>
         <source>Words of the command line are found too, such as --port.</source>
         <translation>يُعثر أيضًا على كلمات سطر الأوامر، مثل --port.</translation>
+    </message>
+    <message>
+        <source>Write a model’s name or address first</source>
+        <translation>اكتب اسم نموذج أو عنوانه أولًا</translation>
     </message>
     <message>
         <source>Write something first</source>
@@ -8587,6 +8727,10 @@
     <message>
         <source>done</source>
         <translation>تم</translation>
+    </message>
+    <message>
+        <source>downloading</source>
+        <translation>قيد التنزيل</translation>
     </message>
     <message>
         <source>draft</source>
@@ -9043,6 +9187,10 @@
         <translation>على البطارية</translation>
     </message>
     <message>
+        <source>on disk</source>
+        <translation>على القرص</translation>
+    </message>
+    <message>
         <source>on in new conversations</source>
         <translation>مفعّل في المحادثات الجديدة</translation>
     </message>
@@ -9357,6 +9505,10 @@
     <message>
         <source>thinks</source>
         <translation>يفكّر</translation>
+    </message>
+    <message>
+        <source>this machine</source>
+        <translation>هذا الجهاز</translation>
     </message>
     <message>
         <source>to</source>
@@ -9795,6 +9947,10 @@
     <message>
         <source>{name} cannot be read: {reason}.</source>
         <translation>تتعذّر قراءة {name}: {reason}.</translation>
+    </message>
+    <message>
+        <source>{name} cannot be seen now.</source>
+        <translation>لا يمكن الاطلاع على {name} الآن.</translation>
     </message>
     <message>
         <source>{name} cannot be sent.</source>

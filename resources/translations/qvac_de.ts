@@ -156,6 +156,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n of them loaded</source>
+        <comment>%n of them loaded</comment>
+        <translation>
+            <numerusform>%n davon geladen</numerusform>
+            <numerusform>%n davon geladen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n on</source>
         <comment>%n on</comment>
         <translation>
@@ -443,6 +451,10 @@
     <message>
         <source>A model of this machine. It also finishes an answer whose provider goes away.</source>
         <translation>Ein Modell dieses Rechners. Es führt auch eine Antwort zu Ende, deren Anbieter weggeht.</translation>
+    </message>
+    <message>
+        <source>A model’s name, or its address</source>
+        <translation>Name oder Adresse eines Modells</translation>
     </message>
     <message>
         <source>A new database cannot be made in {folder}: the disk returns wrong data.</source>
@@ -1036,6 +1048,10 @@
     <message>
         <source>Asking where to get it from…</source>
         <translation>Fragt, woher es zu bekommen ist…</translation>
+    </message>
+    <message>
+        <source>Asking {name}…</source>
+        <translation>{name} wird gefragt…</translation>
     </message>
     <message>
         <source>Asking…</source>
@@ -1778,6 +1794,10 @@
     <message>
         <source>Download of {size}</source>
         <translation>Download von {size}</translation>
+    </message>
+    <message>
+        <source>Download the model there</source>
+        <translation>Das Modell dort herunterladen</translation>
     </message>
     <message>
         <source>Download {size}</source>
@@ -2650,6 +2670,10 @@
         <translation>Darin ist keine conversations.json.</translation>
     </message>
     <message>
+        <source>It has no model yet.</source>
+        <translation>Noch kein Modell dort.</translation>
+    </message>
+    <message>
         <source>It has run out. Ask its owner for a new one.</source>
         <translation>Sie ist abgelaufen. Bitten Sie den Besitzer um eine neue.</translation>
     </message>
@@ -2778,6 +2802,10 @@
         <translation>Es läuft jetzt ohne Frage</translation>
     </message>
     <message>
+        <source>It serves.</source>
+        <translation>Es bedient Gäste.</translation>
+    </message>
+    <message>
         <source>It shares no model with you yet</source>
         <translation>Er gibt Ihnen noch kein Modell frei</translation>
     </message>
@@ -2824,6 +2852,10 @@
     <message>
         <source>Italian</source>
         <translation>Italienisch</translation>
+    </message>
+    <message>
+        <source>Its file is deleted there, and its guests can use it no more. To have it again it is downloaded anew.</source>
+        <translation>Die Datei wird dort gelöscht, und Gäste können das Modell nicht mehr nutzen. Danach müsste es neu heruntergeladen werden.</translation>
     </message>
     <message>
         <source>Its file stays where it is.</source>
@@ -3098,6 +3130,18 @@
         <translation>Die Mitschrift kommt mit dem Gesagten nicht mit: Dieses Modell ist hier zu langsam. Wählen Sie ein kleineres.</translation>
     </message>
     <message>
+        <source>Load</source>
+        <translation>Laden</translation>
+    </message>
+    <message>
+        <source>Load or unload</source>
+        <translation>Laden oder entladen</translation>
+    </message>
+    <message>
+        <source>Load {name}</source>
+        <translation>{name} laden</translation>
+    </message>
+    <message>
         <source>Loading</source>
         <translation>Laden</translation>
     </message>
@@ -3202,6 +3246,14 @@
         <translation>Malaiisch</translation>
     </message>
     <message>
+        <source>Manage this machine…</source>
+        <translation>Diesen Rechner verwalten…</translation>
+    </message>
+    <message>
+        <source>Manage {name}…</source>
+        <translation>{name} verwalten…</translation>
+    </message>
+    <message>
         <source>Manners</source>
         <translation>Rücksichtnahme</translation>
     </message>
@@ -3260,6 +3312,10 @@
     <message>
         <source>Model page</source>
         <translation>Seite des Modells</translation>
+    </message>
+    <message>
+        <source>Model to download there</source>
+        <translation>Modell, das dort heruntergeladen wird</translation>
     </message>
     <message>
         <source>Models</source>
@@ -3708,6 +3764,10 @@
     <message>
         <source>Nobody goes through it now.</source>
         <translation>Jetzt geht niemand hindurch.</translation>
+    </message>
+    <message>
+        <source>Nobody has asked it for anything yet.</source>
+        <translation>Noch hat niemand etwas angefragt.</translation>
     </message>
     <message>
         <source>Nobody has decided about this key yet. Allow it first.</source>
@@ -4192,6 +4252,10 @@
         <translation>Freigabe unterbrechen</translation>
     </message>
     <message>
+        <source>Pause sharing there</source>
+        <translation>Freigabe dort unterbrechen</translation>
+    </message>
+    <message>
         <source>Pause while I use this machine</source>
         <translation>Unterbrechen, während ich an diesem Rechner arbeite</translation>
     </message>
@@ -4556,6 +4620,10 @@
         <translation>Profil entfernen…</translation>
     </message>
     <message>
+        <source>Remove from that machine…</source>
+        <translation>Von jenem Rechner entfernen…</translation>
+    </message>
+    <message>
         <source>Remove provider</source>
         <translation>Anbieter entfernen</translation>
     </message>
@@ -4570,6 +4638,10 @@
     <message>
         <source>Remove the service</source>
         <translation>Den Dienst entfernen</translation>
+    </message>
+    <message>
+        <source>Remove {model} from {name}?</source>
+        <translation>{model} von {name} entfernen?</translation>
     </message>
     <message>
         <source>Remove {model}?</source>
@@ -4643,6 +4715,10 @@
         <source>Requests at once, each</source>
         <translation>Anfragen zugleich, jeder</translation>
     </message>
+    <message>
+        <source>Requests at {name}</source>
+        <translation>Anfragen an {name}</translation>
+    </message>
     <message numerus="yes">
         <source>Requests by hour. The most were at {hour}: %n request.</source>
         <comment>Requests by hour. The most were at {hour}: %n requests.</comment>
@@ -4710,6 +4786,10 @@
     <message>
         <source>Resume sharing</source>
         <translation>Freigabe fortsetzen</translation>
+    </message>
+    <message>
+        <source>Resume sharing there</source>
+        <translation>Freigabe dort fortsetzen</translation>
     </message>
     <message>
         <source>Resume {model}</source>
@@ -4980,6 +5060,14 @@
         <translation>Freigabe ist unterbrochen</translation>
     </message>
     <message>
+        <source>Sharing is paused there until {time}.</source>
+        <translation>Die Freigabe ist dort bis {time} unterbrochen.</translation>
+    </message>
+    <message>
+        <source>Sharing is paused there.</source>
+        <translation>Die Freigabe ist dort unterbrochen.</translation>
+    </message>
+    <message>
         <source>Sharing is paused.</source>
         <translation>Die Freigabe ist unterbrochen.</translation>
     </message>
@@ -4998,6 +5086,14 @@
     <message>
         <source>Sharing stops</source>
         <translation>Freigabe endet</translation>
+    </message>
+    <message>
+        <source>Sharing was not paused there.</source>
+        <translation>Die Freigabe wurde dort nicht unterbrochen.</translation>
+    </message>
+    <message>
+        <source>Sharing was not resumed there.</source>
+        <translation>Die Freigabe wurde dort nicht fortgesetzt.</translation>
     </message>
     <message>
         <source>Sharing, but nobody can reach this machine</source>
@@ -5668,8 +5764,16 @@
         <translation>Der Download wurde abgebrochen. Was bisher kam, bleibt.</translation>
     </message>
     <message>
+        <source>The download was not cancelled there.</source>
+        <translation>Das Herunterladen wurde dort nicht abgebrochen.</translation>
+    </message>
+    <message>
         <source>The download was not paused.</source>
         <translation>Der Download wurde nicht angehalten.</translation>
+    </message>
+    <message>
+        <source>The download was not started there.</source>
+        <translation>Das Herunterladen wurde dort nicht begonnen.</translation>
     </message>
     <message>
         <source>The download was not taken away.</source>
@@ -5908,6 +6012,10 @@
         <translation>Die am längsten ungenutzten zuerst. Was freigegeben ist oder hier antwortet, vermisst jemand.</translation>
     </message>
     <message>
+        <source>The machine could not be looked at.</source>
+        <translation>Der Rechner konnte nicht eingesehen werden.</translation>
+    </message>
+    <message>
         <source>The machine did not answer in time.</source>
         <translation>Der Rechner hat nicht rechtzeitig geantwortet.</translation>
     </message>
@@ -6072,8 +6180,20 @@
         <translation>Das Modell wurde nicht heruntergeladen.</translation>
     </message>
     <message>
+        <source>The model was not loaded there.</source>
+        <translation>Das Modell wurde dort nicht geladen.</translation>
+    </message>
+    <message>
+        <source>The model was not removed there.</source>
+        <translation>Das Modell wurde dort nicht entfernt.</translation>
+    </message>
+    <message>
         <source>The model was not removed.</source>
         <translation>Das Modell wurde nicht entfernt.</translation>
+    </message>
+    <message>
+        <source>The model was not unloaded there.</source>
+        <translation>Das Modell wurde dort nicht entladen.</translation>
     </message>
     <message>
         <source>The model was unloaded while it was answering.</source>
@@ -7560,12 +7680,20 @@
         <translation>Unbekannte Schlüssel dürfen fragen</translation>
     </message>
     <message>
+        <source>Unload</source>
+        <translation>Entladen</translation>
+    </message>
+    <message>
         <source>Unload a model that nobody uses</source>
         <translation>Ein unbenutztes Modell aus dem Speicher entfernen</translation>
     </message>
     <message>
         <source>Unload when nobody uses it</source>
         <translation>Entladen, wenn niemand es nutzt</translation>
+    </message>
+    <message>
+        <source>Unload {name}</source>
+        <translation>{name} entladen</translation>
     </message>
     <message>
         <source>Unpin</source>
@@ -7789,6 +7917,10 @@
         <translation>Was freigegeben ist, wurde nicht geändert.</translation>
     </message>
     <message>
+        <source>What is shown</source>
+        <translation>Was gezeigt wird</translation>
+    </message>
+    <message>
         <source>What is switched on under Share my GPU.</source>
         <translation>Was unter GPU freigeben eingeschaltet ist.</translation>
     </message>
@@ -7995,6 +8127,10 @@
     <message>
         <source>Words of the command line are found too, such as --port.</source>
         <translation>Auch Wörter der Befehlszeile werden gefunden, etwa --port.</translation>
+    </message>
+    <message>
+        <source>Write a model’s name or address first</source>
+        <translation>Zuerst Name oder Adresse eines Modells eingeben</translation>
     </message>
     <message>
         <source>Write something first</source>
@@ -8343,6 +8479,10 @@
     <message>
         <source>done</source>
         <translation>fertig</translation>
+    </message>
+    <message>
+        <source>downloading</source>
+        <translation>wird heruntergeladen</translation>
     </message>
     <message>
         <source>draft</source>
@@ -8783,6 +8923,10 @@
         <translation>im Akkubetrieb</translation>
     </message>
     <message>
+        <source>on disk</source>
+        <translation>auf der Festplatte</translation>
+    </message>
+    <message>
         <source>on in new conversations</source>
         <translation>an in neuen Unterhaltungen</translation>
     </message>
@@ -9089,6 +9233,10 @@
     <message>
         <source>thinks</source>
         <translation>denkt</translation>
+    </message>
+    <message>
+        <source>this machine</source>
+        <translation>dieser Rechner</translation>
     </message>
     <message>
         <source>to</source>
@@ -9519,6 +9667,10 @@
     <message>
         <source>{name} cannot be read: {reason}.</source>
         <translation>{name} kann nicht gelesen werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>{name} cannot be seen now.</source>
+        <translation>{name} ist gerade nicht einsehbar.</translation>
     </message>
     <message>
         <source>{name} cannot be sent.</source>

@@ -72,6 +72,7 @@ from tests.gui.fake_limits import FakeLimits
 from tests.gui.fake_manners import FakeGauges, FakeManners
 from tests.gui.fake_model_options import FakeModelOptions
 from tests.gui.fake_model_servers import FakeModelServers
+from tests.gui.fake_my_machines import FakeMyMachines
 from tests.gui.fake_pausing import FakePausing
 from tests.gui.fake_programs import FakePrograms
 from tests.gui.fake_receipts import FakeReceipts
@@ -156,6 +157,7 @@ class FakeCore:
         self.limits = FakeLimits(self)
         self.invites = FakeInvites(self)
         self.receipts = FakeReceipts()
+        self.my_machines = FakeMyMachines(self._enter)
         self.programs = FakePrograms(self._enter, self.emit, self.settings)
         self.branches = FakeBranches(self)
         self.chat_settings = FakeChatSettings(self)
