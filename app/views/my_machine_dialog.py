@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QProgressBar,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -118,8 +117,8 @@ class MyMachineDialog(Dialog):
         self.body.addSpacing(6)
         self.body.addWidget(self.views, 0, Qt.AlignmentFlag.AlignLeading)
         self.body.addSpacing(2)
-        models = QWidget()
-        column = QVBoxLayout(models)
+        self.models_page, self.log_page = QWidget(), QWidget()
+        column = QVBoxLayout(self.models_page)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.nothing)
@@ -131,16 +130,14 @@ class MyMachineDialog(Dialog):
         get.addWidget(self.wanted, 1)
         get.addWidget(self.get)
         column.addLayout(get)
-        self.pages = QStackedWidget()
-        self.pages.addWidget(models)
-        log = QWidget()
-        lines = QVBoxLayout(log)
+        lines = QVBoxLayout(self.log_page)
         lines.setContentsMargins(0, 0, 0, 0)
         lines.addWidget(self.no_log)
         lines.addWidget(self.log)
         lines.addStretch(1)
-        self.pages.addWidget(log)
-        self.body.addWidget(self.pages, 1)
+        self.body.addWidget(self.models_page, 1)
+        self.body.addWidget(self.log_page, 1)
+        self.log_page.hide()
 
     def _connect(self) -> None:
         presenter = self._presenter
@@ -176,7 +173,14 @@ class MyMachineDialog(Dialog):
         self._show_downloads(state.downloads if state is not None else ())
         self.wanted.setEnabled(there)
         self._show_get()
+        self._fit_now()
+
+    def _fit_now(self) -> None:
+        """What came into a page or went is counted at once, not once its layout has heard of it."""
         if self.isVisible():
+            for page in (self.models_page, self.log_page):
+                if (layout := page.layout()) is not None:
+                    layout.activate()
             self.fit()
 
     def _show_get(self) -> None:
@@ -195,15 +199,18 @@ class MyMachineDialog(Dialog):
                 self.rows[model] = DownloadThereRow(self._theme)
                 self.rows[model].cancel.clicked.connect(partial(self._cancel, model))
                 self.downloads.addWidget(self.rows[model])
+                self.rows[model].show()  # not with Qt's next turn: a layout counts what is shown
             self.rows[model].show_download(one)
 
     def _show_view(self, view: str) -> None:
-        self.pages.setCurrentIndex(1 if view == "log" else 0)
+        self.models_page.setVisible(view != "log")
+        self.log_page.setVisible(view == "log")
+        self._fit_now()
         self._presenter.want_log(view == "log")
 
     def _show_error(self, error: ErrorInfo) -> None:
         self.error.show_error(error, [Act(tr("Look again"), self._look_again, icon="refresh-cw")])
-        self.fit()
+        self._fit_now()
 
     def _look_again(self) -> None:
         self.error.clear()
@@ -276,7 +283,8 @@ class DownloadThereRow(QWidget):
         self.cancel = Button(theme, kind="flat", icon="x", size="small", name=tr("Cancel the download"))
         top = QHBoxLayout()
         top.setSpacing(8)
-        top.addWidget(self.title, 1)
+        top.addWidget(self.title)
+        top.addStretch(1)
         top.addWidget(self.amount)
         top.addWidget(self.cancel)
         layout = QVBoxLayout(self)
