@@ -55,6 +55,7 @@ from qvac_core.errors import QvacError
 
 if TYPE_CHECKING:
     from app.presenters.my_machine import MyMachinePresenter
+    from app.presenters.spot_check import SpotCheckPresenter
 
 Work = Coroutine[Any, Any, object]
 
@@ -304,6 +305,12 @@ class ChatPresenter(QObject):
         return MyMachinePresenter(
             self._core, self._tasks, key, name, self._provider_name, model_label, clock=self.chats.clock
         )
+
+    def spot_check(self, provider: ProviderEntry) -> SpotCheckPresenter:
+        """Whether it computes with the model file that it names."""
+        from app.presenters.spot_check import SpotCheckPresenter  # seldom needed, and not before the window is seen
+
+        return SpotCheckPresenter(self._core, self._tasks, provider, self.providers, self._provider_name)
 
     def _provider_name(self, public_key: str) -> str:
         entry = self.provider(public_key)

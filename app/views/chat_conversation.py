@@ -39,6 +39,7 @@ class Conversation(QWidget):
     provider_wanted = Signal(str)
     network_wanted = Signal()
     tools_wanted = Signal()  # where the servers of tools are set up
+    comparison_wanted = Signal(str)  # a provider, with another one
 
     def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -189,7 +190,9 @@ class Conversation(QWidget):
         self.messages.reveal(message_id)
 
     def show_receipt(self, message_id: str) -> None:
-        ReceiptsDialog(self._presenter.receipts_of(message_id), self._theme, self.window()).open()
+        dialog = ReceiptsDialog(self._presenter.receipts_of(message_id), self._theme, self.window())
+        dialog.comparison_wanted.connect(self.comparison_wanted)
+        dialog.open()
 
     def _answer_again(self, message_id: str) -> None:
         last = self._presenter.last_answer()

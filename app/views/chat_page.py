@@ -114,6 +114,7 @@ class ChatPage(QWidget):
         self.conversation.provider_wanted.connect(self.add_provider)
         self.conversation.network_wanted.connect(self.network_wanted)
         self.conversation.tools_wanted.connect(self.tools_wanted)
+        self.conversation.comparison_wanted.connect(self.compare)
         self.conversation.bar.panel_wanted.connect(self._open_side)
         popup = self.conversation.bar.popup
         popup.add_wanted.connect(self.add_provider)
@@ -257,6 +258,9 @@ class ChatPage(QWidget):
         if (provider := self._presenter.provider(key)) is not None:
             self._add_machine(menu, provider, tr("Manage this machine…"))
         menu.addAction(self._theme.icon("pencil"), tr("Rename…"), lambda: self._rename_provider(key))
+        menu.addAction(
+            self._theme.icon("circle-check"), tr("Compare with another provider…"), lambda: self.compare(key)
+        )
         menu.addAction(self._theme.icon("copy"), tr("Copy key"), lambda: QGuiApplication.clipboard().setText(key))
         menu.addSeparator()
         menu.addAction(self._theme.icon("trash-2", "danger"), tr("Remove…"), lambda: self._remove_provider(key))
@@ -273,6 +277,15 @@ class ChatPage(QWidget):
         self.conversation.bar.popup.close()
         if (provider := self._presenter.provider(key)) is not None:
             MyMachineDialog(self._presenter.machine(provider), self._theme, self.window()).open()
+
+    def compare(self, key: str, model: str = "") -> None:
+        """Whether this provider computes with the model file that it names."""
+        from app.views.spot_check_dialog import SpotCheckDialog  # seldom needed, and not before the window is seen
+
+        self.conversation.bar.popup.close()
+        if (provider := self._presenter.provider(key)) is not None:
+            presenter = self._presenter.spot_check(provider)
+            SpotCheckDialog(presenter, self._theme, self.window(), model=model).open()
 
     def _open_provider_menu(self, key: str, place: QPoint) -> None:
         popup = self.conversation.bar.popup

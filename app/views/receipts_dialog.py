@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.announcements import announce
@@ -23,7 +24,9 @@ ROWS_SHOWN = 8
 
 
 class ReceiptsDialog(Dialog):
-    """`presenter` is this dialog's own."""
+    """`presenter` is this dialog's own. `comparison_wanted`: of a provider, by its key."""
+
+    comparison_wanted = Signal(str)
 
     def __init__(self, presenter: ReceiptsPresenter, theme: Theme, parent: QWidget | None = None) -> None:
         sentence = (
@@ -55,6 +58,11 @@ class ReceiptsDialog(Dialog):
         self.export = Button(theme, tr("Export…"), icon="download", name=tr("Export the receipts"))
         self.export.clicked.connect(self.ask_file)
         self.buttons.insertWidget(0, self.export)
+        self.compare = Button(
+            theme, tr("Compare with another provider…"), name=tr("Compare its answers with another provider's")
+        )
+        self.compare.clicked.connect(self._compare)
+        self.buttons.insertWidget(1, self.compare)
         self.body.addSpacing(8)
         for widget in (self.error, self.table, self.nothing, self.told):
             self.body.addWidget(widget)
@@ -73,9 +81,17 @@ class ReceiptsDialog(Dialog):
         self.table.setVisible(bool(rows))
         self.nothing.setVisible(not rows)
         self.export.setEnabled(self._presenter.exportable)
+        self.compare.setVisible(self._presenter.as_guest and bool(rows))
         self.told.setVisible(bool(self.told.text()))
         if self.isVisible():
             self.fit()
+
+    def _compare(self) -> None:
+        """Of the row that is chosen, else of the first."""
+        place = max(0, self.table.currentIndex().row())
+        key = self._presenter.kept[place].peer
+        self.reject()
+        self.comparison_wanted.emit(key)
 
     def ask_file(self) -> None:
         start = str(Path.home() / "qvac-receipts.jsonl")

@@ -274,7 +274,12 @@ class Core:
         self.chat_files = ChatFiles(store.database, store.conversations, store.pictures, self._chats.changed)
         self._on_close("chats", self._chats.close)
         self.spot_checks: SpotCheckInterface = SpotChecks(
-            self._contacts, self.machine, self._contacts.connect, self._contacts.entries, self.machine.of_sha256
+            self._contacts,
+            self.machine,
+            self._contacts.connect,
+            self._contacts.entries,
+            self.machine.of_sha256,
+            self._hub.emit,
         )
         self.speech = Speech(
             library,

@@ -77,12 +77,21 @@ class SpotCheck:
         return Finding.MOSTLY if self.agreement >= MOSTLY else Finding.DIFFERENT
 
 
+@dataclass(frozen=True, slots=True)
+class SpotCheckAsked:
+    """So many questions of a running check have been answered by both. of: how many there are."""
+
+    public_key: str
+    answered: int
+    of: int
+
+
 class SpotCheckInterface(Protocol):
     """`core.spot_checks`."""
 
     async def check(self, public_key: str, model: str = "", other: str = "") -> SpotCheck:
-        """Compare a model of this provider. model: "" = its first; other: a provider's key, "" = this machine's file,
-        else a provider that is connected and names the same one.
+        """Compare a model of this provider; SpotCheckAsked tells how far it is. model: "" = its first; other: a
+        provider's key, "" = this machine's file, else a provider that is connected and names the same one.
 
         Raises ModelError where there is nobody to compare with, and what an answer raises that cannot be had.
         """
@@ -96,9 +105,11 @@ class SpotChecks:
         connect: Callable[[str], Awaitable[ProviderEntry]],
         entries: Callable[[], Sequence[ProviderEntry]],
         of_sha256: Callable[[str], LibraryModel | None],
+        emit: Callable[[SpotCheckAsked], None] = lambda _: None,
     ) -> None:
         self._providers, self._here = providers, here
         self._connect, self._entries, self._of_sha256 = connect, entries, of_sha256
+        self._emit = emit
 
     async def check(self, public_key: str, model: str = "", other: str = "") -> SpotCheck:
         key = parse_public_key(public_key).hex()
@@ -110,7 +121,8 @@ class SpotChecks:
             )
         other, reference = await self._reference(key, named, other)
         pairs = []
-        for question in (_question() for _ in range(QUESTIONS)):
+        for place, question in enumerate(_question() for _ in range(QUESTIONS)):
+            self._emit(SpotCheckAsked(key, place, QUESTIONS))
             theirs, ours = await asyncio.gather(
                 self._answer(self._providers, Target(key, named.source), question),
                 self._answer(self._providers if other else self._here, reference, question),

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from qvac_core.core.programs_state import ProgramsChanged as ProgramsChanged
     from qvac_core.core.receipts_room import ReceiptsChanged as ReceiptsChanged
     from qvac_core.core.relay_offer_state import RelayOfferChanged as RelayOfferChanged
+    from qvac_core.core.spot_check import SpotCheckAsked as SpotCheckAsked
     from qvac_core.core.tools_state import ServerEntry as ServerEntry
     from qvac_core.core.tools_state import ToolServersChanged as ToolServersChanged
 
@@ -517,6 +518,7 @@ CoreEvent: TypeAlias = """
     | InvitesChanged
     | PeerConnection
     | PausesChanged
+    | SpotCheckAsked
     | MannersChanged
     | HistoryCleared
     | ReceiptsChanged

@@ -581,6 +581,10 @@
         </translation>
     </message>
     <message>
+        <source>A few questions drawn by chance go to it and to somebody else who has the same model file. It costs some fifty tokens at both.</source>
+        <translation>تُرسل إليه بضعة أسئلة مختارة عشوائيًا، وإلى جهة أخرى لديها ملف النموذج نفسه. يكلف ذلك نحو خمسين رمزًا لدى كل منهما.</translation>
+    </message>
+    <message>
         <source>A folder for models</source>
         <translation>مجلد للنماذج</translation>
     </message>
@@ -980,6 +984,10 @@
     <message>
         <source>Announced {when}, nobody connected.</source>
         <translation>أُعلن {when}، لا أحد متصل.</translation>
+    </message>
+    <message>
+        <source>Another file, or another quantization of it, would almost surely have said something else. It holds for these questions: it does not prove how others are answered.</source>
+        <translation>يكاد يكون مؤكدًا أن ملفًا آخر أو تكميمًا آخر له كان سيقول شيئًا مختلفًا. يصح هذا لهذه الأسئلة، ولا يثبت كيف يُجاب عن غيرها.</translation>
     </message>
     <message>
         <source>Another language…</source>
@@ -1594,6 +1602,26 @@
         <translation>الأمر</translation>
     </message>
     <message>
+        <source>Compare</source>
+        <translation>مقارنة</translation>
+    </message>
+    <message>
+        <source>Compare its answers with another provider&apos;s</source>
+        <translation>مقارنة إجاباته بإجابات مزوّد آخر</translation>
+    </message>
+    <message>
+        <source>Compare the answers</source>
+        <translation>مقارنة الإجابات</translation>
+    </message>
+    <message>
+        <source>Compare with</source>
+        <translation>المقارنة مع</translation>
+    </message>
+    <message>
+        <source>Compare with another provider…</source>
+        <translation>مقارنة مع مزوّد آخر…</translation>
+    </message>
+    <message>
         <source>Compiles llama.cpp where this program was unpacked, 4 to 25 minutes. Quitting ends it.</source>
         <translation>يترجم llama.cpp حيث فُكّ هذا البرنامج، من 4 إلى 25 دقيقة. الخروج يوقفه.</translation>
     </message>
@@ -1940,6 +1968,10 @@
     <message>
         <source>Dismiss this notice</source>
         <translation>تجاهل هذا الإشعار</translation>
+    </message>
+    <message>
+        <source>Does {name} use the model it names?</source>
+        <translation>هل يستخدم {name} النموذج الذي يذكره؟</translation>
     </message>
     <message>
         <source>Done</source>
@@ -2990,6 +3022,10 @@
         <translation>يخدم الضيوف.</translation>
     </message>
     <message>
+        <source>It shares no model that chats with you</source>
+        <translation>لا يشارك معك أي نموذج للدردشة</translation>
+    </message>
+    <message>
         <source>It shares no model with you yet</source>
         <translation>لا يشاركك أي نموذج بعد</translation>
     </message>
@@ -3396,6 +3432,10 @@
     <message>
         <source>Looking at what this machine has…</source>
         <translation>يُنظر في ما لدى هذا الجهاز…</translation>
+    </message>
+    <message>
+        <source>Looking for somebody who has the same file…</source>
+        <translation>جارٍ البحث عمّن لديه الملف نفسه…</translation>
     </message>
     <message>
         <source>MB/s</source>
@@ -4106,6 +4146,10 @@
         <translation>لا شيء ينزلق أو يتلاشى. وحيث يطلب النظام ذلك يسري على أي حال.</translation>
     </message>
     <message>
+        <source>Nothing was compared.</source>
+        <translation>لم يُقارن شيء.</translation>
+    </message>
+    <message>
         <source>Nothing was found</source>
         <translation>لم يُعثر على شيء</translation>
     </message>
@@ -4620,6 +4664,10 @@
         <translation>التقدم</translation>
     </message>
     <message>
+        <source>Progress of the comparison</source>
+        <translation>تقدم المقارنة</translation>
+    </message>
+    <message>
         <source>Provider key or qvac:// link</source>
         <translation>مفتاح المزوّد أو رابط ⁦qvac://⁩</translation>
     </message>
@@ -4698,6 +4746,10 @@
     <message>
         <source>Question before a call of {name}</source>
         <translation>السؤال قبل استدعاء {name}</translation>
+    </message>
+    <message>
+        <source>Question {number} of {count}…</source>
+        <translation>السؤال {number} من {count}…</translation>
     </message>
     <message>
         <source>Quit</source>
@@ -5768,6 +5820,10 @@
         <translation>ما يجوز للضيف طلبه، بالرموز.</translation>
     </message>
     <message>
+        <source>That is usual between different hardware, where numbers are rounded differently. It speaks for the same file, and does not prove it.</source>
+        <translation>هذا معتاد بين أجهزة مختلفة تقرّب الأعداد بطرق مختلفة. يرجّح ذلك أنه الملف نفسه، ولا يثبته.</translation>
+    </message>
+    <message>
         <source>That machine calls the files of this model what no file of a model may be called.</source>
         <translation>يسمي ذلك الجهاز ملفات هذا النموذج بأسماء لا يجوز أن يحملها ملف نموذج.</translation>
     </message>
@@ -5822,6 +5878,18 @@
     <message>
         <source>The answer was stopped.</source>
         <translation>أُوقفت الإجابة.</translation>
+    </message>
+    <message>
+        <source>The answers are the same to the last letter.</source>
+        <translation>الإجابات متطابقة حتى آخر حرف.</translation>
+    </message>
+    <message>
+        <source>The answers begin alike and part later on.</source>
+        <translation>تبدأ الإجابات متشابهة ثم تفترق لاحقًا.</translation>
+    </message>
+    <message>
+        <source>The answers part at once.</source>
+        <translation>تفترق الإجابات من البداية.</translation>
     </message>
     <message>
         <source>The answers so far are kept.</source>
@@ -6362,6 +6430,10 @@
     <message>
         <source>The model file is not there.</source>
         <translation>ملف النموذج غير موجود.</translation>
+    </message>
+    <message>
+        <source>The model is hardly the file that it is said to be, or it is asked in another way there, as by another program. Try again, and compare with a second one, before you say so.</source>
+        <translation>لا يكاد النموذج يكون الملف المذكور، أو أنه يُسأل هناك بطريقة أخرى كما في برنامج آخر. أعد المحاولة وقارن مع جهة ثانية قبل أن تجزم بذلك.</translation>
     </message>
     <message>
         <source>The model is not loaded any more.</source>
@@ -7422,6 +7494,10 @@
     <message>
         <source>This machine translates.</source>
         <translation>يترجم هذا الجهاز.</translation>
+    </message>
+    <message>
+        <source>This machine, else whoever has it</source>
+        <translation>هذا الجهاز، وإلا فمن لديه الملف</translation>
     </message>
     <message>
         <source>This machine, {memory}</source>
@@ -9475,6 +9551,10 @@
         <translation>الإضافة Continue، في ملفها config.yaml</translation>
     </message>
     <message>
+        <source>the file of this machine</source>
+        <translation>ملف هذا الجهاز</translation>
+    </message>
+    <message>
         <source>the invite for {name}</source>
         <translation>دعوة {name}</translation>
     </message>
@@ -9891,6 +9971,10 @@
     <message>
         <source>{model} was not removed.</source>
         <translation>لم يُزَل {model}.</translation>
+    </message>
+    <message>
+        <source>{model}, compared with {other}: {alike} of {count} answers are the same.</source>
+        <translation>{model} مقارنةً مع {other}: {alike} من {count} إجابات متطابقة.</translation>
     </message>
     <message>
         <source>{model}, if all others are away</source>

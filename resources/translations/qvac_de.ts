@@ -409,6 +409,10 @@
         </translation>
     </message>
     <message>
+        <source>A few questions drawn by chance go to it and to somebody else who has the same model file. It costs some fifty tokens at both.</source>
+        <translation>Einige zufällig gezogene Fragen gehen an diesen Anbieter und an jemand anderen mit derselben Modelldatei. Das kostet bei beiden rund fünfzig Token.</translation>
+    </message>
+    <message>
         <source>A folder for models</source>
         <translation>Ein Ordner für Modelle</translation>
     </message>
@@ -800,6 +804,10 @@
     <message>
         <source>Announced {when}, nobody connected.</source>
         <translation>Angekündigt {when}, niemand verbunden.</translation>
+    </message>
+    <message>
+        <source>Another file, or another quantization of it, would almost surely have said something else. It holds for these questions: it does not prove how others are answered.</source>
+        <translation>Eine andere Datei oder eine andere Quantisierung hätte fast sicher etwas anderes gesagt. Das gilt für diese Fragen und beweist nicht, wie andere beantwortet werden.</translation>
     </message>
     <message>
         <source>Another language…</source>
@@ -1414,6 +1422,26 @@
         <translation>Befehl</translation>
     </message>
     <message>
+        <source>Compare</source>
+        <translation>Vergleichen</translation>
+    </message>
+    <message>
+        <source>Compare its answers with another provider&apos;s</source>
+        <translation>Seine Antworten mit denen eines anderen Anbieters vergleichen</translation>
+    </message>
+    <message>
+        <source>Compare the answers</source>
+        <translation>Die Antworten vergleichen</translation>
+    </message>
+    <message>
+        <source>Compare with</source>
+        <translation>Vergleichen mit</translation>
+    </message>
+    <message>
+        <source>Compare with another provider…</source>
+        <translation>Mit anderem Anbieter vergleichen…</translation>
+    </message>
+    <message>
         <source>Compiles llama.cpp where this program was unpacked, 4 to 25 minutes. Quitting ends it.</source>
         <translation>Kompiliert llama.cpp dort, wo dieses Programm entpackt wurde: 4 bis 25 Minuten. Beenden bricht es ab.</translation>
     </message>
@@ -1756,6 +1784,10 @@
     <message>
         <source>Dismiss this notice</source>
         <translation>Diesen Hinweis ausblenden</translation>
+    </message>
+    <message>
+        <source>Does {name} use the model it names?</source>
+        <translation>Nutzt {name} das Modell, das genannt wird?</translation>
     </message>
     <message>
         <source>Done</source>
@@ -2806,6 +2838,10 @@
         <translation>Es bedient Gäste.</translation>
     </message>
     <message>
+        <source>It shares no model that chats with you</source>
+        <translation>Kein Chatmodell ist für dich freigegeben</translation>
+    </message>
+    <message>
         <source>It shares no model with you yet</source>
         <translation>Er gibt Ihnen noch kein Modell frei</translation>
     </message>
@@ -3212,6 +3248,10 @@
     <message>
         <source>Looking at what this machine has…</source>
         <translation>Sieht nach, was dieser Rechner hat…</translation>
+    </message>
+    <message>
+        <source>Looking for somebody who has the same file…</source>
+        <translation>Jemand mit derselben Datei wird gesucht…</translation>
     </message>
     <message>
         <source>MB/s</source>
@@ -3922,6 +3962,10 @@
         <translation>Nichts gleitet oder blendet. Wo das System darum bittet, gilt es ohnehin.</translation>
     </message>
     <message>
+        <source>Nothing was compared.</source>
+        <translation>Es wurde nichts verglichen.</translation>
+    </message>
+    <message>
         <source>Nothing was found</source>
         <translation>Nichts wurde gefunden</translation>
     </message>
@@ -4428,6 +4472,10 @@
         <translation>Fortschritt</translation>
     </message>
     <message>
+        <source>Progress of the comparison</source>
+        <translation>Fortschritt des Vergleichs</translation>
+    </message>
+    <message>
         <source>Provider key or qvac:// link</source>
         <translation>Schlüssel oder qvac://-Link</translation>
     </message>
@@ -4506,6 +4554,10 @@
     <message>
         <source>Question before a call of {name}</source>
         <translation>Frage vor einem Aufruf von {name}</translation>
+    </message>
+    <message>
+        <source>Question {number} of {count}…</source>
+        <translation>Frage {number} von {count}…</translation>
     </message>
     <message>
         <source>Quit</source>
@@ -5552,6 +5604,10 @@
         <translation>Um die ein Gast bitten darf, in Tokens.</translation>
     </message>
     <message>
+        <source>That is usual between different hardware, where numbers are rounded differently. It speaks for the same file, and does not prove it.</source>
+        <translation>Das ist zwischen verschiedener Hardware üblich, die anders rundet. Es spricht für dieselbe Datei, beweist sie aber nicht.</translation>
+    </message>
+    <message>
         <source>That machine calls the files of this model what no file of a model may be called.</source>
         <translation>Jener Rechner nennt die Dateien dieses Modells, wie keine Datei eines Modells heißen darf.</translation>
     </message>
@@ -5606,6 +5662,18 @@
     <message>
         <source>The answer was stopped.</source>
         <translation>Die Antwort wurde gestoppt.</translation>
+    </message>
+    <message>
+        <source>The answers are the same to the last letter.</source>
+        <translation>Die Antworten sind bis zum letzten Buchstaben gleich.</translation>
+    </message>
+    <message>
+        <source>The answers begin alike and part later on.</source>
+        <translation>Die Antworten beginnen gleich und trennen sich später.</translation>
+    </message>
+    <message>
+        <source>The answers part at once.</source>
+        <translation>Die Antworten trennen sich sofort.</translation>
     </message>
     <message>
         <source>The answers so far are kept.</source>
@@ -6146,6 +6214,10 @@
     <message>
         <source>The model file is not there.</source>
         <translation>Die Modelldatei ist nicht da.</translation>
+    </message>
+    <message>
+        <source>The model is hardly the file that it is said to be, or it is asked in another way there, as by another program. Try again, and compare with a second one, before you say so.</source>
+        <translation>Das Modell ist kaum die genannte Datei, oder es wird dort anders gefragt, etwa von einem anderen Programm. Versuche es erneut und vergleiche mit einem zweiten, bevor du das behauptest.</translation>
     </message>
     <message>
         <source>The model is not loaded any more.</source>
@@ -7206,6 +7278,10 @@
     <message>
         <source>This machine translates.</source>
         <translation>Dieser Rechner übersetzt.</translation>
+    </message>
+    <message>
+        <source>This machine, else whoever has it</source>
+        <translation>Dieser Rechner, sonst wer sie hat</translation>
     </message>
     <message>
         <source>This machine, {memory}</source>
@@ -9203,6 +9279,10 @@
         <translation>die Erweiterung Continue, in ihrer config.yaml</translation>
     </message>
     <message>
+        <source>the file of this machine</source>
+        <translation>der Datei dieses Rechners</translation>
+    </message>
+    <message>
         <source>the invite for {name}</source>
         <translation>der Einladung für {name}</translation>
     </message>
@@ -9611,6 +9691,10 @@
     <message>
         <source>{model} was not removed.</source>
         <translation>{model} wurde nicht entfernt.</translation>
+    </message>
+    <message>
+        <source>{model}, compared with {other}: {alike} of {count} answers are the same.</source>
+        <translation>{model}, verglichen mit {other}: {alike} von {count} Antworten sind gleich.</translation>
     </message>
     <message>
         <source>{model}, if all others are away</source>

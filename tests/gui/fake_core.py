@@ -77,6 +77,7 @@ from tests.gui.fake_pausing import FakePausing
 from tests.gui.fake_programs import FakePrograms
 from tests.gui.fake_receipts import FakeReceipts
 from tests.gui.fake_relay_offer import FakeRelayOffer
+from tests.gui.fake_spot_checks import FakeSpotChecks
 from tests.gui.fake_tools import FakeTools
 from tests.gui.fake_translators import FakeTranslators
 
@@ -158,6 +159,7 @@ class FakeCore:
         self.invites = FakeInvites(self)
         self.receipts = FakeReceipts()
         self.my_machines = FakeMyMachines(self._enter)
+        self.spot_checks = FakeSpotChecks(self._enter)
         self.programs = FakePrograms(self._enter, self.emit, self.settings)
         self.branches = FakeBranches(self)
         self.chat_settings = FakeChatSettings(self)
