@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from qvac_core.core.reconnecting import FIRST_PAUSE, JITTER, LONGEST_PAUSE, Reconnecting
 from qvac_core.delegation.turns import Turns
 from qvac_core.errors import DelegationError, NetworkError
-from tests.unit.memory_stream import JumpingLoop, settle
+from tests.simulation.virtual_loop import VirtualLoop
+from tests.unit.memory_stream import settle
 
 PARALLEL, QUEUE, QUEUE_PER_KEY = 3, 5, 3
 OWN_LIMITS = {b"a": 1, b"b": 2, b"c": 5}
@@ -24,7 +25,7 @@ OWN_LIMITS = {b"a": 1, b"b": 2, b"c": 5}
 class LoopMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.loop = JumpingLoop()
+        self.loop = VirtualLoop(0.0)
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self.loop.run_until_complete(coroutine)

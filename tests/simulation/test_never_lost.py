@@ -31,8 +31,9 @@ from qvac_core.engines.interface import CompletionEvent, CompletionRequest
 from qvac_core.errors import EngineCrashed, NetworkError, StoreError
 from qvac_core.store.folders import DataDir
 from qvac_core.store.store import Store
+from tests.simulation.virtual_loop import VirtualLoop
 from tests.unit.delegation_room import CONSUMER_KEY, Room, provider_room
-from tests.unit.memory_stream import JumpingLoop, MemoryStream, run, stream_pair
+from tests.unit.memory_stream import MemoryStream, run, stream_pair
 from tests.unit.scripted_engine import SMOL, ScriptedModel
 
 KEYS = [bytes([number]) * 32 for number in (0x11, 0x22, 0x33)]
@@ -288,7 +289,7 @@ class Scene:
     async def stall(self, seconds: float) -> None:
         """No time is lost between two lines of this process; connections fail while it is away."""
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, JumpingLoop)
+        assert isinstance(loop, VirtualLoop)
         loop.jump(seconds)
         if seconds > STREAM_PATIENCE:
             for machine in self.machines:

@@ -40,9 +40,9 @@ CLOCK: ContextVar[MachineClock | None] = ContextVar("clock", default=None)
 class _JumpingSelector(selectors.DefaultSelector):
     """Waits by moving the clock. No real I/O is expected but the loop's own self-pipe."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: float) -> None:
         super().__init__()
-        self.now = START
+        self.now = start
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -55,8 +55,8 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, start: float = START) -> None:
+        self._jumping = _JumpingSelector(start)
         super().__init__(self._jumping)
         # The clock has no resolution of its own: a timer set for t runs at t.
         self._clock_resolution = 1e-9
@@ -75,6 +75,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if clock is not None and clock.behind:
             when = max(when + clock.behind, clock.wakes) + ROUNDING
         return super().call_at(when, callback, *args, context=context)
+
+    def jump(self, seconds: float) -> None:
+        """As for a process that did not run: all that was due meanwhile is due now."""
+        self._jumping.now += seconds
 
     def stop_clock(self, clock: MachineClock, seconds: float) -> None:
         """As the monotonic clock of Linux and macOS while a machine sleeps: its timers come so much later."""

@@ -1,4 +1,4 @@
-"""Two ends of one connection in memory, and an event loop whose time jumps: what delegation's tests run on.
+"""Two ends of one connection in memory, in jumping time: what delegation's tests run on.
 
 A pair holds at most `capacity` bytes on the way in each direction, so a peer that does not read is felt by its writer.
 """
@@ -6,12 +6,12 @@ A pair holds at most `capacity` bytes on the way in each direction, so a peer th
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 from qvac_core.errors import ConnectionClosed
+from tests.simulation.virtual_loop import VirtualLoop
 
 T = TypeVar("T")
 
@@ -121,38 +121,9 @@ def stream_pair(
     return left, right
 
 
-class JumpingSelector(selectors.SelectSelector):
-    """Never waits: where a loop would, its time jumps to the next timer instead."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout is None:
-            raise RuntimeError("every task waits for something that will not come")
-        if not ready and timeout is not None and timeout > 0:
-            self.now += timeout
-        return ready
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._jumping = JumpingSelector()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now
-
-    def jump(self, seconds: float) -> None:
-        """As for a process that did not run: all that was due meanwhile is due now."""
-        self._jumping.now += seconds
-
-
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run to the end in jumping time: an hour's timeout takes no time, a deadlock is an error."""
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(0.0)) as runner:
         return runner.run(main)
 
 
