@@ -29,31 +29,28 @@ from tests.e2e.engine_bench import STORY, TEMP_0, loaded, request, shared_by_all
 pytestmark = pytest.mark.usefixtures("engine")
 
 
-def test_streaming_statistics_and_determinism(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
-            assert model.info.backend_device == "cpu"
-            assert model.info.chat_template
-            assert model.info.parameters == 134_515_008
-            assert model.info.memory_bytes > model.info.size_bytes
-            first = await take(model, request(STORY, predict=24))
-            assert len(first.tokens) > 10  # streamed, not in one piece
-            assert first.end.stop_reason is StopReason.LENGTH
-            stats = first.end.stats
-            assert stats.generated_tokens == 24
-            assert stats.prompt_tokens > 20
-            assert stats.cache_tokens == 0
-            assert stats.time_to_first_token > 0
-            assert stats.tokens_per_second > 0
-            assert stats.backend_device == "cpu"
-            again = await take(model, request(STORY, predict=24))
-            assert again.text == first.text
-            assert again.end.stats.cache_tokens == stats.prompt_tokens - 1  # the same owner
-            other = await take(model, request(STORY, predict=24, owner="somebody else"))
-            assert other.text == first.text
-            assert other.end.stats.cache_tokens == await shared_by_all(model)
-
-    asyncio.run(main())
+async def test_streaming_statistics_and_determinism(small_model_path: Path) -> None:
+    async with loaded(small_model_path) as model:
+        assert model.info.backend_device == "cpu"
+        assert model.info.chat_template
+        assert model.info.parameters == 134_515_008
+        assert model.info.memory_bytes > model.info.size_bytes
+        first = await take(model, request(STORY, predict=24))
+        assert len(first.tokens) > 10  # streamed, not in one piece
+        assert first.end.stop_reason is StopReason.LENGTH
+        stats = first.end.stats
+        assert stats.generated_tokens == 24
+        assert stats.prompt_tokens > 20
+        assert stats.cache_tokens == 0
+        assert stats.time_to_first_token > 0
+        assert stats.tokens_per_second > 0
+        assert stats.backend_device == "cpu"
+        again = await take(model, request(STORY, predict=24))
+        assert again.text == first.text
+        assert again.end.stats.cache_tokens == stats.prompt_tokens - 1  # the same owner
+        other = await take(model, request(STORY, predict=24, owner="somebody else"))
+        assert other.text == first.text
+        assert other.end.stats.cache_tokens == await shared_by_all(model)
 
 
 def test_the_text_is_that_of_plain_llama_cpp(small_model_path: Path) -> None:
@@ -106,45 +103,39 @@ def test_answers_at_once_are_the_answers_alone(small_model_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_stop_sequences_and_continuation(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
-            whole = await take(model, request(STORY, predict=40))
-            words = whole.text.split(" ")
-            stop = f" {words[4]} {words[5]}"  # several tokens long
-            cut = await take(model, request(STORY, predict=40, stop=(stop,)))
-            assert cut.end.stop_reason is StopReason.STOP_SEQUENCE
-            assert cut.text == whole.text.split(stop)[0]
-            begun = "".join(whole.tokens[:10])
-            rest = await take(model, request(STORY, predict=10, continue_from=begun))
-            assert rest.text
-            assert whole.text.startswith(begun + rest.tokens[0])
-            assert rest.end.stats.prompt_tokens > whole.end.stats.prompt_tokens
-
-    asyncio.run(main())
+async def test_stop_sequences_and_continuation(small_model_path: Path) -> None:
+    async with loaded(small_model_path) as model:
+        whole = await take(model, request(STORY, predict=40))
+        words = whole.text.split(" ")
+        stop = f" {words[4]} {words[5]}"  # several tokens long
+        cut = await take(model, request(STORY, predict=40, stop=(stop,)))
+        assert cut.end.stop_reason is StopReason.STOP_SEQUENCE
+        assert cut.text == whole.text.split(stop)[0]
+        begun = "".join(whole.tokens[:10])
+        rest = await take(model, request(STORY, predict=10, continue_from=begun))
+        assert rest.text
+        assert whole.text.startswith(begun + rest.tokens[0])
+        assert rest.end.stats.prompt_tokens > whole.end.stats.prompt_tokens
 
 
-def test_sampling_seed_and_model_defaults(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
-            texts = [
-                (await take(model, request(STORY, predict=16, temp=1.5, seed=seed, owner=str(n)))).text
-                for n, seed in enumerate([7, 7, 8])
-            ]
-            assert texts[0] == texts[1]
-            assert texts[0] != texts[2]
-        engine = LlamaEngine()
-        config = ModelConfig(
-            n_ctx=512, slots=1, device="cpu", threads=1, sampling=SamplingParams(temp=0.0, predict=5), stop=("sea",)
-        )
-        try:
-            model = await engine.load(small_model_path, config)
-            asked = CompletionRequest("1", (ChatMessage("user", STORY),))
-            assert (await take(model, asked)).end.stats.generated_tokens <= 5
-        finally:
-            await engine.close()
-
-    asyncio.run(main())
+async def test_sampling_seed_and_model_defaults(small_model_path: Path) -> None:
+    async with loaded(small_model_path) as model:
+        texts = [
+            (await take(model, request(STORY, predict=16, temp=1.5, seed=seed, owner=str(n)))).text
+            for n, seed in enumerate([7, 7, 8])
+        ]
+        assert texts[0] == texts[1]
+        assert texts[0] != texts[2]
+    engine = LlamaEngine()
+    config = ModelConfig(
+        n_ctx=512, slots=1, device="cpu", threads=1, sampling=SamplingParams(temp=0.0, predict=5), stop=("sea",)
+    )
+    try:
+        model = await engine.load(small_model_path, config)
+        asked = CompletionRequest("1", (ChatMessage("user", STORY),))
+        assert (await take(model, asked)).end.stats.generated_tokens <= 5
+    finally:
+        await engine.close()
 
 
 def test_a_schema_makes_json(small_model_path: Path) -> None:
@@ -207,106 +198,89 @@ def test_values_of_a_schema_arrive_as_they_stand(engine: EngineKind, small_model
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_schema_holds_or_is_refused_and_costs_nobody_else_an_answer(small_model_path: Path) -> None:
+async def test_a_schema_holds_or_is_refused_and_costs_nobody_else_an_answer(small_model_path: Path) -> None:
     """A control token's text as a value, more items than are counted, and what cannot be enforced."""
 
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
-            pid = model.worker_pid
-            schema: dict[str, object] = {"enum": ["a<|im_end|>b"]}
-            answer = await take(model, request("Go on.", response_schema=json.dumps(schema)))
-            assert json.loads(answer.text) == "a<|im_end|>b"
-            schema = {"type": "array", "minItems": 1001, "maxItems": 1001, "items": {"type": "integer"}}
-            answer = await take(model, request("Count.", response_schema=json.dumps(schema)))
-            assert answer.text.startswith("[")
-            with pytest.raises(ModelError, match="too complex"):
-                await take(model, request("Describe a cat as JSON.", response_schema=json.dumps({"$ref": "#"})))
-            assert (await take(model, request("Hello"))).text
-            assert model.worker_pid == pid
-
-    asyncio.run(main())
+    async with loaded(small_model_path) as model:
+        pid = model.worker_pid
+        schema: dict[str, object] = {"enum": ["a<|im_end|>b"]}
+        answer = await take(model, request("Go on.", response_schema=json.dumps(schema)))
+        assert json.loads(answer.text) == "a<|im_end|>b"
+        schema = {"type": "array", "minItems": 1001, "maxItems": 1001, "items": {"type": "integer"}}
+        answer = await take(model, request("Count.", response_schema=json.dumps(schema)))
+        assert answer.text.startswith("[")
+        with pytest.raises(ModelError, match="too complex"):
+            await take(model, request("Describe a cat as JSON.", response_schema=json.dumps({"$ref": "#"})))
+        assert (await take(model, request("Hello"))).text
+        assert model.worker_pid == pid
 
 
-def test_context_overflow_is_named_before_any_token(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path, n_ctx=256) as model:
-            for text in ("word " * 400, "x" * 300_000):
-                with pytest.raises(ModelError) as raised:
-                    await take(model, request(text))
-                assert (raised.value.name, raised.value.code) == ("CONTEXT_OVERFLOW", 52421)
-            answer = await take(model, request(STORY, predict=-1))
-            assert answer.end.stop_reason in (StopReason.LENGTH, StopReason.EOS)
-            stats = answer.end.stats
-            assert stats.prompt_tokens + stats.generated_tokens <= 257
-
-    asyncio.run(main())
-
-
-def test_cancel_and_leaving_free_the_slot(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path, slots=1) as model:
-            tokens: list[str] = []
-            reasons = []
-            async for event in model.complete(request(STORY, "long", predict=400)):
-                if isinstance(event, Token):
-                    tokens.append(event.text)
-                    if len(tokens) == 5:
-                        assert model.cancel("long")
-                elif isinstance(event, Finished):
-                    reasons.append(event.stop_reason)
-            assert reasons == [StopReason.CANCELLED]
-            assert len(tokens) < 60
-            assert not model.cancel("long")
-            # Leaving the iterator does the same, without being asked.
-            stream = model.complete(request(STORY, "left", predict=400))
-            await anext(stream)
-            await stream.aclose()
-            answer = await asyncio.wait_for(take(model, request("Hello", predict=4)), 20)
-            assert answer.text
-            # And a task that is cancelled while it waits.
-            task = asyncio.create_task(take(model, request(STORY, "task", predict=400)))
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 20)).text
-
-    asyncio.run(main())
-
-
-def test_one_request_id_names_one_answer(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
-            stream = model.complete(request(STORY, "same", predict=300))
-            await anext(stream)
+async def test_context_overflow_is_named_before_any_token(small_model_path: Path) -> None:
+    async with loaded(small_model_path, n_ctx=256) as model:
+        for text in ("word " * 400, "x" * 300_000):
             with pytest.raises(ModelError) as raised:
-                await take(model, request("Hello", "same"))
-            assert raised.value.code == 52417
-            await stream.aclose()
+                await take(model, request(text))
+            assert (raised.value.name, raised.value.code) == ("CONTEXT_OVERFLOW", 52421)
+        answer = await take(model, request(STORY, predict=-1))
+        assert answer.end.stop_reason in (StopReason.LENGTH, StopReason.EOS)
+        stats = answer.end.stats
+        assert stats.prompt_tokens + stats.generated_tokens <= 257
 
-    asyncio.run(main())
+
+async def test_cancel_and_leaving_free_the_slot(small_model_path: Path) -> None:
+    async with loaded(small_model_path, slots=1) as model:
+        tokens: list[str] = []
+        reasons = []
+        async for event in model.complete(request(STORY, "long", predict=400)):
+            if isinstance(event, Token):
+                tokens.append(event.text)
+                if len(tokens) == 5:
+                    assert model.cancel("long")
+            elif isinstance(event, Finished):
+                reasons.append(event.stop_reason)
+        assert reasons == [StopReason.CANCELLED]
+        assert len(tokens) < 60
+        assert not model.cancel("long")
+        # Leaving the iterator does the same, without being asked.
+        stream = model.complete(request(STORY, "left", predict=400))
+        await anext(stream)
+        await stream.aclose()
+        answer = await asyncio.wait_for(take(model, request("Hello", predict=4)), 20)
+        assert answer.text
+        # And a task that is cancelled while it waits.
+        task = asyncio.create_task(take(model, request(STORY, "task", predict=400)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 20)).text
 
 
-def test_system_prompt_of_the_model(small_model_path: Path) -> None:
-    async def main() -> None:
-        engine = LlamaEngine()
-        try:
-            plain = await engine.load(small_model_path, ModelConfig(n_ctx=512, slots=1, device="cpu", threads=1))
-            without = await take(plain, CompletionRequest("1", (ChatMessage("user", "Hi"),), TEMP_0))
-            await plain.unload()
-            told = ModelConfig(n_ctx=512, slots=1, device="cpu", threads=1, system_prompt="Speak like a pirate. " * 10)
-            model = await engine.load(small_model_path, told)
-            asked = CompletionRequest("1", (ChatMessage("user", "Hi"),), SamplingParams(temp=0.0, predict=4))
-            longer = await take(model, asked)
-            assert longer.end.stats.prompt_tokens > without.end.stats.prompt_tokens + 20
-            own = CompletionRequest(
-                "2", (ChatMessage("system", "Be brief."), ChatMessage("user", "Hi")), asked.sampling
-            )
-            assert (await take(model, own)).end.stats.prompt_tokens < without.end.stats.prompt_tokens
-        finally:
-            await engine.close()
+async def test_one_request_id_names_one_answer(small_model_path: Path) -> None:
+    async with loaded(small_model_path) as model:
+        stream = model.complete(request(STORY, "same", predict=300))
+        await anext(stream)
+        with pytest.raises(ModelError) as raised:
+            await take(model, request("Hello", "same"))
+        assert raised.value.code == 52417
+        await stream.aclose()
 
-    asyncio.run(main())
+
+async def test_system_prompt_of_the_model(small_model_path: Path) -> None:
+    engine = LlamaEngine()
+    try:
+        plain = await engine.load(small_model_path, ModelConfig(n_ctx=512, slots=1, device="cpu", threads=1))
+        without = await take(plain, CompletionRequest("1", (ChatMessage("user", "Hi"),), TEMP_0))
+        await plain.unload()
+        told = ModelConfig(n_ctx=512, slots=1, device="cpu", threads=1, system_prompt="Speak like a pirate. " * 10)
+        model = await engine.load(small_model_path, told)
+        asked = CompletionRequest("1", (ChatMessage("user", "Hi"),), SamplingParams(temp=0.0, predict=4))
+        longer = await take(model, asked)
+        assert longer.end.stats.prompt_tokens > without.end.stats.prompt_tokens + 20
+        own = CompletionRequest("2", (ChatMessage("system", "Be brief."), ChatMessage("user", "Hi")), asked.sampling)
+        assert (await take(model, own)).end.stats.prompt_tokens < without.end.stats.prompt_tokens
+    finally:
+        await engine.close()
 
 
 def test_what_a_stranger_may_send_does_not_end_the_worker(small_model_path: Path) -> None:

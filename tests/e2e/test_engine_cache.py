@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -41,57 +40,48 @@ async def second_turn(model: LoadedModel, owner: str, place: str, said: str) -> 
     return await ask(model, owner, *history)
 
 
-def test_a_chat_comes_back_after_others_had_its_slot(small_model_path: Path) -> None:
-    async def main() -> None:
-        engine, model = await load(small_model_path)
-        try:
-            shared = await shared_by_all(model)
-            first = await ask(model, "me", first_question(PLACES[0]))
-            undisturbed = await second_turn(model, "me", PLACES[0], first.text)
-            for number, place in enumerate(PLACES[1:]):
-                other = await ask(model, f"other {number}", first_question(place))
-                assert other.end.stats.cache_tokens == shared
-            back = await second_turn(model, "me", PLACES[0], first.text)
-            assert back.text == undisturbed.text
-            # Its whole history was there again, with the question that it asked before.
-            assert back.end.stats.cache_tokens == back.end.stats.prompt_tokens - 1
-        finally:
-            await engine.close()
-
-    asyncio.run(main())
+async def test_a_chat_comes_back_after_others_had_its_slot(small_model_path: Path) -> None:
+    engine, model = await load(small_model_path)
+    try:
+        shared = await shared_by_all(model)
+        first = await ask(model, "me", first_question(PLACES[0]))
+        undisturbed = await second_turn(model, "me", PLACES[0], first.text)
+        for number, place in enumerate(PLACES[1:]):
+            other = await ask(model, f"other {number}", first_question(place))
+            assert other.end.stats.cache_tokens == shared
+        back = await second_turn(model, "me", PLACES[0], first.text)
+        assert back.text == undisturbed.text
+        # Its whole history was there again, with the question that it asked before.
+        assert back.end.stats.cache_tokens == back.end.stats.prompt_tokens - 1
+    finally:
+        await engine.close()
 
 
-def test_another_owner_gets_nothing_of_it(small_model_path: Path) -> None:
-    async def main() -> None:
-        engine, model = await load(small_model_path)
-        try:
-            await ask(model, "me", first_question(PLACES[0]))
-            await ask(model, "other", first_question(PLACES[1]))  # mine is on the host now
-            own = await ask(model, "other", first_question(PLACES[2]))
-            same = await ask(model, "other", first_question(PLACES[0]))
-            assert same.end.stats.cache_tokens == own.end.stats.cache_tokens  # how all of its own chats begin
-            mine = await ask(model, "me", first_question(PLACES[0]))
-            assert mine.end.stats.cache_tokens == mine.end.stats.prompt_tokens - 1
-        finally:
-            await engine.close()
-
-    asyncio.run(main())
+async def test_another_owner_gets_nothing_of_it(small_model_path: Path) -> None:
+    engine, model = await load(small_model_path)
+    try:
+        await ask(model, "me", first_question(PLACES[0]))
+        await ask(model, "other", first_question(PLACES[1]))  # mine is on the host now
+        own = await ask(model, "other", first_question(PLACES[2]))
+        same = await ask(model, "other", first_question(PLACES[0]))
+        assert same.end.stats.cache_tokens == own.end.stats.cache_tokens  # how all of its own chats begin
+        mine = await ask(model, "me", first_question(PLACES[0]))
+        assert mine.end.stats.cache_tokens == mine.end.stats.prompt_tokens - 1
+    finally:
+        await engine.close()
 
 
 @pytest.mark.parametrize("budget", [0, 100_000])
-def test_without_room_for_it_a_chat_is_read_again(small_model_path: Path, budget: int) -> None:
+async def test_without_room_for_it_a_chat_is_read_again(small_model_path: Path, budget: int) -> None:
     """100,000 bytes are four tokens of this model."""
 
-    async def main() -> None:
-        engine, model = await load(small_model_path, host_cache_bytes=budget)
-        try:
-            shared = await shared_by_all(model)
-            first = await ask(model, "me", first_question(PLACES[0]))
-            await ask(model, "other", first_question(PLACES[1]))
-            again = await ask(model, "me", first_question(PLACES[0]))
-            assert again.end.stats.cache_tokens == shared
-            assert again.text == first.text
-        finally:
-            await engine.close()
-
-    asyncio.run(main())
+    engine, model = await load(small_model_path, host_cache_bytes=budget)
+    try:
+        shared = await shared_by_all(model)
+        first = await ask(model, "me", first_question(PLACES[0]))
+        await ask(model, "other", first_question(PLACES[1]))
+        again = await ask(model, "me", first_question(PLACES[0]))
+        assert again.end.stats.cache_tokens == shared
+        assert again.text == first.text
+    finally:
+        await engine.close()

@@ -104,24 +104,21 @@ def test_cancelled_while_its_file_is_being_opened_it_holds_nothing(
     asyncio.run(main())
 
 
-def test_cancel_keeps_the_part_and_the_next_goes_on(server: FileServer, tmp_path: Path) -> None:
-    async def main() -> None:
-        server.gate.clear()
-        begun = asyncio.Event()
+async def test_cancel_keeps_the_part_and_the_next_goes_on(server: FileServer, tmp_path: Path) -> None:
+    server.gate.clear()
+    begun = asyncio.Event()
 
-        task = asyncio.create_task(fetch(wanted(), tmp_path, lambda _: begun.set()))
-        await asyncio.wait_for(begun.wait(), 10)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        kept = part_path(tmp_path, SOURCE).stat().st_size
-        assert 0 < kept < len(DATA)
-        server.gate.set()
-        fetched = await fetch(wanted(), tmp_path)
-        assert fetched.path.read_bytes() == DATA
-        assert server.requests[-1][1] == f"bytes={kept}-"
-
-    asyncio.run(main())
+    task = asyncio.create_task(fetch(wanted(), tmp_path, lambda _: begun.set()))
+    await asyncio.wait_for(begun.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    kept = part_path(tmp_path, SOURCE).stat().st_size
+    assert 0 < kept < len(DATA)
+    server.gate.set()
+    fetched = await fetch(wanted(), tmp_path)
+    assert fetched.path.read_bytes() == DATA
+    assert server.requests[-1][1] == f"bytes={kept}-"
 
 
 def test_a_wrong_file_is_removed(server: FileServer, tmp_path: Path) -> None:
@@ -279,29 +276,26 @@ def test_names_of_files_are_made_harmless(tmp_path: Path) -> None:
     assert download.free_target(tmp_path, "a.gguf").name == "a-2.gguf"
 
 
-def test_ensure_downloads_once_for_all_and_remembers(server: FileServer, tmp_path: Path) -> None:
-    async def main() -> None:
-        library = Library(tmp_path)
-        spelled = ["registry://hf/owner/repo/blob/abc/dir/tiny.gguf", SOURCE]
-        heard: list[str] = []
-        found = await asyncio.gather(
-            *(library.ensure(source, lambda report: heard.append(report.key)) for source in spelled)
-        )
-        assert found[0] == found[1]
-        assert len([path for path, _ in server.requests if path.startswith("/store")]) == 1
-        assert set(heard) == set(spelled)
-        model = found[0]
-        assert (model.name, model.sha256, model.quantization) == ("tiny", SHA256, "q4_k_m")
-        again = Library(tmp_path)
-        for name in ("tiny", "TINY", "tiny.gguf", SHA256, SOURCE, spelled[0], str(model.path)):
-            assert again.find(name) == model
-        assert again.find("/etc/passwd") is None
-        assert again.find("") is None
-        await again.remove("tiny")
-        assert not model.path.exists()
-        assert not again.models()
-
-    asyncio.run(main())
+async def test_ensure_downloads_once_for_all_and_remembers(server: FileServer, tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    spelled = ["registry://hf/owner/repo/blob/abc/dir/tiny.gguf", SOURCE]
+    heard: list[str] = []
+    found = await asyncio.gather(
+        *(library.ensure(source, lambda report: heard.append(report.key)) for source in spelled)
+    )
+    assert found[0] == found[1]
+    assert len([path for path, _ in server.requests if path.startswith("/store")]) == 1
+    assert set(heard) == set(spelled)
+    model = found[0]
+    assert (model.name, model.sha256, model.quantization) == ("tiny", SHA256, "q4_k_m")
+    again = Library(tmp_path)
+    for name in ("tiny", "TINY", "tiny.gguf", SHA256, SOURCE, spelled[0], str(model.path)):
+        assert again.find(name) == model
+    assert again.find("/etc/passwd") is None
+    assert again.find("") is None
+    await again.remove("tiny")
+    assert not model.path.exists()
+    assert not again.models()
 
 
 def test_ensure_of_something_that_is_no_model(server: FileServer, tmp_path: Path) -> None:
@@ -315,34 +309,28 @@ def test_ensure_of_something_that_is_no_model(server: FileServer, tmp_path: Path
     assert raised.value.code == 52002
 
 
-def test_a_cancelled_ensure_can_be_taken_up_again(server: FileServer, tmp_path: Path) -> None:
-    async def main() -> None:
-        library = Library(tmp_path)
-        server.gate.clear()
-        begun = asyncio.Event()
+async def test_a_cancelled_ensure_can_be_taken_up_again(server: FileServer, tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    server.gate.clear()
+    begun = asyncio.Event()
 
-        task = asyncio.create_task(library.ensure(SOURCE, lambda _: begun.set()))
-        await asyncio.wait_for(begun.wait(), 10)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert part_path(tmp_path, SOURCE).stat().st_size > 0
-        server.gate.set()
-        assert (await library.ensure(SOURCE)).sha256 == SHA256
-
-    asyncio.run(main())
+    task = asyncio.create_task(library.ensure(SOURCE, lambda _: begun.set()))
+    await asyncio.wait_for(begun.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert part_path(tmp_path, SOURCE).stat().st_size > 0
+    server.gate.set()
+    assert (await library.ensure(SOURCE)).sha256 == SHA256
 
 
-def test_a_crash_before_the_library_knows_costs_no_second_download(server: FileServer, tmp_path: Path) -> None:
-    async def main() -> None:
-        await fetch(wanted("", 0), tmp_path)  # and then the process ends: no index names the file
-        server.requests.clear()
-        model = await Library(tmp_path).ensure(SOURCE)
-        assert (model.path, model.sha256) == (tmp_path / "tiny.gguf", SHA256)
-        assert not server.requests
-        assert {path.name for path in tmp_path.iterdir()} == {"library.json", "tiny.gguf"}
-
-    asyncio.run(main())
+async def test_a_crash_before_the_library_knows_costs_no_second_download(server: FileServer, tmp_path: Path) -> None:
+    await fetch(wanted("", 0), tmp_path)  # and then the process ends: no index names the file
+    server.requests.clear()
+    model = await Library(tmp_path).ensure(SOURCE)
+    assert (model.path, model.sha256) == (tmp_path / "tiny.gguf", SHA256)
+    assert not server.requests
+    assert {path.name for path in tmp_path.iterdir()} == {"library.json", "tiny.gguf"}
 
 
 def test_a_file_that_went_away_after_the_crash_is_fetched_again(server: FileServer, tmp_path: Path) -> None:
@@ -408,63 +396,52 @@ def split_files(server: FileServer) -> list[bytes]:
 
 
 @pytest.mark.parametrize("moved", [0, 1, 3])
-def test_a_crash_while_its_parts_are_moved_loses_none(server: FileServer, tmp_path: Path, moved: int) -> None:
-    async def main() -> None:
-        parts = split_files(server)
-        fetched = await split_download.fetch_model(
-            Wanted("key", parse_source(SPLIT), "big-00001-of-00003.gguf"), tmp_path
-        )
-        waiting = part_path(tmp_path, SPLIT).with_suffix(".parts")
-        for path in [fetched.path, *fetched.parts][moved:]:  # as if the process had ended after so many of them
-            path.replace(waiting / path.name)
-        server.requests.clear()
-        model = await Library(tmp_path).ensure(SPLIT)
-        assert model.size_bytes == sum(map(len, parts)) and not server.requests
-        assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".json"}
-
-    asyncio.run(main())
+async def test_a_crash_while_its_parts_are_moved_loses_none(server: FileServer, tmp_path: Path, moved: int) -> None:
+    parts = split_files(server)
+    fetched = await split_download.fetch_model(Wanted("key", parse_source(SPLIT), "big-00001-of-00003.gguf"), tmp_path)
+    waiting = part_path(tmp_path, SPLIT).with_suffix(".parts")
+    for path in [fetched.path, *fetched.parts][moved:]:  # as if the process had ended after so many of them
+        path.replace(waiting / path.name)
+    server.requests.clear()
+    model = await Library(tmp_path).ensure(SPLIT)
+    assert model.size_bytes == sum(map(len, parts)) and not server.requests
+    assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".json"}
 
 
 @pytest.mark.parametrize("asked", [SPLIT, SPLIT.replace("big-00001", "big-00002")])
-def test_a_model_in_parts_is_downloaded_whole(server: FileServer, tmp_path: Path, asked: str) -> None:
-    async def main() -> None:
-        parts = split_files(server)
-        whole = b"".join(parts)
-        (tmp_path / "big-00002-of-00003.gguf").write_bytes(b"something else")
-        reports: list[DownloadProgress] = []
-        library = Library(tmp_path)
-        model = await library.ensure(asked, reports.append)
-        assert (model.size_bytes, model.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
-        assert model.path.name == "big-2-00001-of-00003.gguf"  # no file of its name in that place, and still a set
-        assert {report.total for report in reports} == {len(whole)}
-        amounts = [report.downloaded for report in reports]
-        assert amounts == sorted(amounts)
-        assert amounts[-1] == len(whole)
-        assert await library.ensure(asked) == model
-        await library.remove(model.name)
-        assert {path.name for path in tmp_path.iterdir()} == {"library.json", "big-00002-of-00003.gguf"}
-
-    asyncio.run(main())
+async def test_a_model_in_parts_is_downloaded_whole(server: FileServer, tmp_path: Path, asked: str) -> None:
+    parts = split_files(server)
+    whole = b"".join(parts)
+    (tmp_path / "big-00002-of-00003.gguf").write_bytes(b"something else")
+    reports: list[DownloadProgress] = []
+    library = Library(tmp_path)
+    model = await library.ensure(asked, reports.append)
+    assert (model.size_bytes, model.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
+    assert model.path.name == "big-2-00001-of-00003.gguf"  # no file of its name in that place, and still a set
+    assert {report.total for report in reports} == {len(whole)}
+    amounts = [report.downloaded for report in reports]
+    assert amounts == sorted(amounts)
+    assert amounts[-1] == len(whole)
+    assert await library.ensure(asked) == model
+    await library.remove(model.name)
+    assert {path.name for path in tmp_path.iterdir()} == {"library.json", "big-00002-of-00003.gguf"}
 
 
-def test_a_download_in_parts_goes_on_with_the_part_it_was_at(server: FileServer, tmp_path: Path) -> None:
-    async def main() -> None:
-        parts = split_files(server)
-        second = "/owner/repo/resolve/abc/dir/big-00002-of-00003.gguf"
-        server.files.pop(second)
-        library = Library(tmp_path)
-        with pytest.raises(ModelError, match="no such file"):
-            await library.ensure(SPLIT)
-        assert await library.scan() == ()
-        assert not library.left_out  # a half model is nowhere to be seen
-        server.files[second] = parts[1]
-        server.requests.clear()
-        assert (await library.ensure(SPLIT)).size_bytes == sum(map(len, parts))
-        fetched = [path.rsplit("/", 1)[1] for path, _ in server.requests if path.startswith("/store")]
-        assert fetched == ["big-00002-of-00003.gguf", "big-00003-of-00003.gguf"]
-        assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".json"}
-
-    asyncio.run(main())
+async def test_a_download_in_parts_goes_on_with_the_part_it_was_at(server: FileServer, tmp_path: Path) -> None:
+    parts = split_files(server)
+    second = "/owner/repo/resolve/abc/dir/big-00002-of-00003.gguf"
+    server.files.pop(second)
+    library = Library(tmp_path)
+    with pytest.raises(ModelError, match="no such file"):
+        await library.ensure(SPLIT)
+    assert await library.scan() == ()
+    assert not library.left_out  # a half model is nowhere to be seen
+    server.files[second] = parts[1]
+    server.requests.clear()
+    assert (await library.ensure(SPLIT)).size_bytes == sum(map(len, parts))
+    fetched = [path.rsplit("/", 1)[1] for path, _ in server.requests if path.startswith("/store")]
+    assert fetched == ["big-00002-of-00003.gguf", "big-00003-of-00003.gguf"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".json"}
 
 
 @pytest.mark.parametrize("name", ["best-of-0-shot.gguf", "x-00001-of-00001.gguf", "x-00001-of-00002.gguf"])
@@ -487,103 +464,91 @@ def test_parts_that_will_not_fit_on_the_disk_are_not_begun(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_of_the_owner_are_taken_by_reference(tmp_path: Path) -> None:
-    async def main() -> None:
-        (tmp_path / "models").mkdir()
-        library = Library(tmp_path / "models")
-        mine = tmp_path / "mine.gguf"
-        mine.write_bytes(gguf())
-        model = await library.add_file(mine)
-        assert model.path == mine
-        assert await library.add_file(mine) == model
-        twin = tmp_path / "twin.gguf"
-        twin.write_bytes(gguf())
-        assert await library.add_file(twin) == model  # the same content is the same model
-        other = tmp_path / "sub" / "mine.gguf"
-        other.parent.mkdir()
-        other.write_bytes(gguf(data=200))
-        assert (await library.add_file(other)).name == "mine (2)"
-        mine.write_bytes(gguf(data=300))  # no longer the file that was hashed
-        assert library.find("mine") is None
-        (tmp_path / "models" / "by-hand.gguf").write_bytes(gguf(data=400))
-        (tmp_path / "models" / "junk.gguf").write_bytes(b"junk")
-        names = {model.name for model in await library.scan()}
-        assert names == {"mine", "mine (2)", "by-hand"}
+async def test_files_of_the_owner_are_taken_by_reference(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    library = Library(tmp_path / "models")
+    mine = tmp_path / "mine.gguf"
+    mine.write_bytes(gguf())
+    model = await library.add_file(mine)
+    assert model.path == mine
+    assert await library.add_file(mine) == model
+    twin = tmp_path / "twin.gguf"
+    twin.write_bytes(gguf())
+    assert await library.add_file(twin) == model  # the same content is the same model
+    other = tmp_path / "sub" / "mine.gguf"
+    other.parent.mkdir()
+    other.write_bytes(gguf(data=200))
+    assert (await library.add_file(other)).name == "mine (2)"
+    mine.write_bytes(gguf(data=300))  # no longer the file that was hashed
+    assert library.find("mine") is None
+    (tmp_path / "models" / "by-hand.gguf").write_bytes(gguf(data=400))
+    (tmp_path / "models" / "junk.gguf").write_bytes(b"junk")
+    names = {model.name for model in await library.scan()}
+    assert names == {"mine", "mine (2)", "by-hand"}
+    await library.remove("mine (2)")
+    assert other.exists()
+    with pytest.raises(ModelError):
         await library.remove("mine (2)")
-        assert other.exists()
-        with pytest.raises(ModelError):
-            await library.remove("mine (2)")
-
-    asyncio.run(main())
 
 
-def test_a_folder_named_from_where_somebody_stands_is_found_from_elsewhere(
+async def test_a_folder_named_from_where_somebody_stands_is_found_from_elsewhere(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        (tmp_path / "models").mkdir()
-        (tmp_path / "models" / "by-hand.gguf").write_bytes(gguf())
-        monkeypatch.chdir(tmp_path)
-        library = Library(Path("models"))
-        await library.scan()
-        (tmp_path / "elsewhere").mkdir()
-        monkeypatch.chdir(tmp_path / "elsewhere")
-        assert [model.name for model in library.models()] == ["by-hand"]
-        assert [model.name for model in Library(tmp_path / "models").models()] == ["by-hand"]
-        await library.remove("by-hand")
-        assert not (tmp_path / "models" / "by-hand.gguf").exists()
-
-    asyncio.run(main())
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "by-hand.gguf").write_bytes(gguf())
+    monkeypatch.chdir(tmp_path)
+    library = Library(Path("models"))
+    await library.scan()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert [model.name for model in library.models()] == ["by-hand"]
+    assert [model.name for model in Library(tmp_path / "models").models()] == ["by-hand"]
+    await library.remove("by-hand")
+    assert not (tmp_path / "models" / "by-hand.gguf").exists()
 
 
-def test_what_can_chat_is_told_apart_when_it_is_added(tmp_path: Path) -> None:
-    async def main() -> None:
-        library = Library(tmp_path / "models")
-        encoder, adapter = tmp_path / "encoder.gguf", tmp_path / "adapter.gguf"
-        encoder.write_bytes(gguf_files.bert_file())
-        adapter.write_bytes(gguf_files.llama_file(general__type="adapter", adapter__type="lora"))
-        assert (await library.add_file(encoder)).model_type == "llamacpp-embedding"
-        with pytest.raises(ModelError, match="adapter"):
-            await library.add_file(adapter)
-        with pytest.raises(ModelError, match="vision part"):
-            await library.ensure("MMPROJ_QWEN3_5_2B_MULTIMODAL_F16")  # without asking the network
-        assert [model.name for model in library.models()] == ["encoder"]
-
-    asyncio.run(main())
+async def test_what_can_chat_is_told_apart_when_it_is_added(tmp_path: Path) -> None:
+    library = Library(tmp_path / "models")
+    encoder, adapter = tmp_path / "encoder.gguf", tmp_path / "adapter.gguf"
+    encoder.write_bytes(gguf_files.bert_file())
+    adapter.write_bytes(gguf_files.llama_file(general__type="adapter", adapter__type="lora"))
+    assert (await library.add_file(encoder)).model_type == "llamacpp-embedding"
+    with pytest.raises(ModelError, match="adapter"):
+        await library.add_file(adapter)
+    with pytest.raises(ModelError, match="vision part"):
+        await library.ensure("MMPROJ_QWEN3_5_2B_MULTIMODAL_F16")  # without asking the network
+    assert [model.name for model in library.models()] == ["encoder"]
 
 
-def test_an_index_that_called_everything_chat_is_put_right(tmp_path: Path) -> None:
-    async def main() -> None:
-        files = {
-            "chat": gguf(),
-            "encoder": gguf_files.bert_file(),
-            "adapter": gguf_files.llama_file(adapter__type="lora"),
-        }
-        records = []
-        for name, data in files.items():
-            path = tmp_path / f"{name}.gguf"
-            path.write_bytes(data)
-            status = path.stat()
-            records.append(
-                {
-                    "name": f"my {name}",
-                    "path": str(path),
-                    "size_bytes": status.st_size,
-                    "mtime_ns": status.st_mtime_ns,
-                    "sha256": hashlib.sha256(data).hexdigest(),
-                    "sources": [f"https://example.org/{name}.gguf"],
-                }
-            )
-        (tmp_path / "library.json").write_text(json.dumps({"version": 1, "files": records}))
-        library = Library(tmp_path)
-        await library.scan()
-        types = {model.name: model.model_type for model in Library(tmp_path).models()}
-        assert types == {"my chat": "llamacpp-completion", "my encoder": "llamacpp-embedding"}
-        found = library.find("https://example.org/encoder.gguf")
-        assert found is not None and found.name == "my encoder"
-        assert (tmp_path / "adapter.gguf").exists()
-
-    asyncio.run(main())
+async def test_an_index_that_called_everything_chat_is_put_right(tmp_path: Path) -> None:
+    files = {
+        "chat": gguf(),
+        "encoder": gguf_files.bert_file(),
+        "adapter": gguf_files.llama_file(adapter__type="lora"),
+    }
+    records = []
+    for name, data in files.items():
+        path = tmp_path / f"{name}.gguf"
+        path.write_bytes(data)
+        status = path.stat()
+        records.append(
+            {
+                "name": f"my {name}",
+                "path": str(path),
+                "size_bytes": status.st_size,
+                "mtime_ns": status.st_mtime_ns,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "sources": [f"https://example.org/{name}.gguf"],
+            }
+        )
+    (tmp_path / "library.json").write_text(json.dumps({"version": 1, "files": records}))
+    library = Library(tmp_path)
+    await library.scan()
+    types = {model.name: model.model_type for model in Library(tmp_path).models()}
+    assert types == {"my chat": "llamacpp-completion", "my encoder": "llamacpp-embedding"}
+    found = library.find("https://example.org/encoder.gguf")
+    assert found is not None and found.name == "my encoder"
+    assert (tmp_path / "adapter.gguf").exists()
 
 
 def test_a_damaged_index_is_set_aside(tmp_path: Path) -> None:

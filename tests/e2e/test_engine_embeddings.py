@@ -132,16 +132,13 @@ def test_a_crash_fails_its_request_and_the_model_comes_back(embedding_model_path
     with_model(embedding_model_path, use)
 
 
-def test_each_kind_of_model_does_its_own_thing(
+async def test_each_kind_of_model_does_its_own_thing(
     embedding_model_path: Path, small_model_path: Path, engine: EngineKind
 ) -> None:
-    async def main() -> None:
-        with pytest.raises(ModelError, match="makes no embeddings"):
-            async with loaded(small_model_path):
+    with pytest.raises(ModelError, match="makes no embeddings"):
+        async with loaded(small_model_path):
+            pass
+    for pooling in ("rank", "none", "sum"):
+        with pytest.raises(ModelError, match=f"pooling {pooling} gives no single vector"):
+            async with loaded(embedding_model_path, ModelConfig(n_ctx=0, pooling=pooling)):
                 pass
-        for pooling in ("rank", "none", "sum"):
-            with pytest.raises(ModelError, match=f"pooling {pooling} gives no single vector"):
-                async with loaded(embedding_model_path, ModelConfig(n_ctx=0, pooling=pooling)):
-                    pass
-
-    asyncio.run(main())

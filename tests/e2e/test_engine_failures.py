@@ -30,141 +30,123 @@ def kill(pid: int | None) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def test_kill_9_fails_the_answers_in_flight_and_the_next_works(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
+async def test_kill_9_fails_the_answers_in_flight_and_the_next_works(small_model_path: Path) -> None:
+    async with loaded(small_model_path) as model:
 
-            async def interrupted(name: str) -> str:
-                async for event in model.complete(request(STORY, name, predict=400)):
-                    assert isinstance(event, Token)
-                    started.release()
-                return "finished"
+        async def interrupted(name: str) -> str:
+            async for event in model.complete(request(STORY, name, predict=400)):
+                assert isinstance(event, Token)
+                started.release()
+            return "finished"
 
-            started = asyncio.Semaphore(0)
-            tasks = [asyncio.create_task(interrupted(name)) for name in ("a", "b")]
-            for _ in range(6):
-                await asyncio.wait_for(started.acquire(), 20)
-            old = model.worker_pid
-            kill(old)
-            results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
-            for error in results:
-                assert isinstance(error, EngineCrashed)
-                assert (error.code, error.name) == (50205, "WORKER_CRASHED")
-                assert "ended unexpectedly" in error.message
-            assert model.alive
-            assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 30)).text
-            assert model.worker_pid != old
-            assert old is not None and not psutil.pid_exists(old)  # reaped, no zombie
-
-    asyncio.run(main())
+        started = asyncio.Semaphore(0)
+        tasks = [asyncio.create_task(interrupted(name)) for name in ("a", "b")]
+        for _ in range(6):
+            await asyncio.wait_for(started.acquire(), 20)
+        old = model.worker_pid
+        kill(old)
+        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+        for error in results:
+            assert isinstance(error, EngineCrashed)
+            assert (error.code, error.name) == (50205, "WORKER_CRASHED")
+            assert "ended unexpectedly" in error.message
+        assert model.alive
+        assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 30)).text
+        assert model.worker_pid != old
+        assert old is not None and not psutil.pid_exists(old)  # reaped, no zombie
 
 
 @pytest.mark.parametrize("lost", ["cut", "gone"])
-def test_a_file_that_is_lost_under_its_model_is_named_and_it_works_again_when_it_is_back(
+async def test_a_file_that_is_lost_under_its_model_is_named_and_it_works_again_when_it_is_back(
     small_model_path: Path, tmp_path: Path, lost: str
 ) -> None:
-    async def main() -> None:
-        file, aside = tmp_path / "model.gguf", tmp_path / "aside.gguf"
-        shutil.copyfile(small_model_path, file)
-        words = {"cut": "not complete any more", "gone": "not there any more"}[lost]
-        async with loaded(file) as model:
-            stream = model.complete(request(STORY, "a", predict=400))
-            await anext(stream)
-            shutil.copyfile(file, aside)
-            if lost == "cut":
-                os.truncate(file, file.stat().st_size // 8)  # the system ends the process that has it mapped
-            else:
-                file.unlink()
-                kill(model.worker_pid)
-            with pytest.raises(ModelError, match=words):
-                async for _ in stream:
-                    pass
-            for _ in range(4):  # as often as one likes: it never becomes the fault of the context
-                with pytest.raises(ModelError, match=r"not there any more|not complete|damaged"):
-                    await take(model, request("Hello", predict=4))
-            assert not model.alive  # a pool would load it anew
-            aside.replace(file)
-            assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 60)).text
-            assert model.alive
-
-    asyncio.run(main())
+    file, aside = tmp_path / "model.gguf", tmp_path / "aside.gguf"
+    shutil.copyfile(small_model_path, file)
+    words = {"cut": "not complete any more", "gone": "not there any more"}[lost]
+    async with loaded(file) as model:
+        stream = model.complete(request(STORY, "a", predict=400))
+        await anext(stream)
+        shutil.copyfile(file, aside)
+        if lost == "cut":
+            os.truncate(file, file.stat().st_size // 8)  # the system ends the process that has it mapped
+        else:
+            file.unlink()
+            kill(model.worker_pid)
+        with pytest.raises(ModelError, match=words):
+            async for _ in stream:
+                pass
+        for _ in range(4):  # as often as one likes: it never becomes the fault of the context
+            with pytest.raises(ModelError, match=r"not there any more|not complete|damaged"):
+                await take(model, request("Hello", predict=4))
+        assert not model.alive  # a pool would load it anew
+        aside.replace(file)
+        assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 60)).text
+        assert model.alive
 
 
-def test_a_model_that_keeps_crashing_is_given_up_and_the_pool_loads_it_anew(small_model_path: Path) -> None:
-    async def main() -> None:
-        engine = LlamaEngine()
-        pool = ModelPool(engine)
-        library_model = LibraryModel("small", small_model_path, 0, "aa" * 32, "llamacpp-completion", "q4_1", "135M", ())
-        try:
-            lease = await pool.acquire(library_model, CONFIG)
-            for _ in range(3):
-                stream = chat_of(lease.model).complete(request(STORY, predict=400))
-                await asyncio.wait_for(anext(stream), 30)
-                kill(engine.worker_pids()[0])
-                with pytest.raises(EngineCrashed):
-                    async with asyncio.timeout(30):
-                        async for _ in stream:
-                            pass
-            assert not lease.model.alive
-            with pytest.raises(EngineCrashed, match="keeps ending"):
-                await take(chat_of(lease.model), request("Hello"))
-            fresh = await pool.acquire(library_model, CONFIG)
-            assert (await take(chat_of(fresh.model), request("Hello", predict=4))).text
-        finally:
-            await pool.close()
-            await engine.close()
-
-    asyncio.run(main())
-
-
-def test_unload_while_answering(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
-            task = asyncio.create_task(take(model, request(STORY, predict=400)))
-            pid = model.worker_pid
-            await asyncio.sleep(0.1)
-            await asyncio.wait_for(model.unload(), 15)
-            with pytest.raises(EngineCrashed, match="unloaded"):
-                await task
-            assert pid is not None and not psutil.pid_exists(pid)
-            assert not model.alive
-            with pytest.raises(ModelError) as raised:
-                await take(model, request("Hello"))
-            assert raised.value.code == 52003
-            await model.unload()  # twice is once
-
-    asyncio.run(main())
-
-
-def test_a_frozen_worker_is_ended_and_replaced(small_model_path: Path) -> None:
-    async def main() -> None:
-        # Its replacement has to start within that time, too, on a machine that is busy.
-        async with loaded(small_model_path, stall_timeout=8.0) as model:
-            task = asyncio.create_task(take(model, request(STORY, predict=400)))
-            await asyncio.sleep(0.2)
-            assert model.worker_pid is not None
-            os.kill(model.worker_pid, signal.SIGSTOP)
+async def test_a_model_that_keeps_crashing_is_given_up_and_the_pool_loads_it_anew(small_model_path: Path) -> None:
+    engine = LlamaEngine()
+    pool = ModelPool(engine)
+    library_model = LibraryModel("small", small_model_path, 0, "aa" * 32, "llamacpp-completion", "q4_1", "135M", ())
+    try:
+        lease = await pool.acquire(library_model, CONFIG)
+        for _ in range(3):
+            stream = chat_of(lease.model).complete(request(STORY, predict=400))
+            await asyncio.wait_for(anext(stream), 30)
+            kill(engine.worker_pids()[0])
             with pytest.raises(EngineCrashed):
-                await asyncio.wait_for(task, 60)
-            assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 60)).text
-
-    asyncio.run(main())
-
-
-def test_a_cancelled_load_leaves_no_process(small_model_path: Path) -> None:
-    async def main() -> None:
-        engine = LlamaEngine()
-        before = set(psutil.Process().children())
-        task = asyncio.create_task(engine.load(small_model_path, CONFIG))
-        while not (children := set(psutil.Process().children()) - before):
-            await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert not any(child.is_running() for child in children)
+                async with asyncio.timeout(30):
+                    async for _ in stream:
+                        pass
+        assert not lease.model.alive
+        with pytest.raises(EngineCrashed, match="keeps ending"):
+            await take(chat_of(lease.model), request("Hello"))
+        fresh = await pool.acquire(library_model, CONFIG)
+        assert (await take(chat_of(fresh.model), request("Hello", predict=4))).text
+    finally:
+        await pool.close()
         await engine.close()
 
-    asyncio.run(main())
+
+async def test_unload_while_answering(small_model_path: Path) -> None:
+    async with loaded(small_model_path) as model:
+        task = asyncio.create_task(take(model, request(STORY, predict=400)))
+        pid = model.worker_pid
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(model.unload(), 15)
+        with pytest.raises(EngineCrashed, match="unloaded"):
+            await task
+        assert pid is not None and not psutil.pid_exists(pid)
+        assert not model.alive
+        with pytest.raises(ModelError) as raised:
+            await take(model, request("Hello"))
+        assert raised.value.code == 52003
+        await model.unload()  # twice is once
+
+
+async def test_a_frozen_worker_is_ended_and_replaced(small_model_path: Path) -> None:
+    # Its replacement has to start within that time, too, on a machine that is busy.
+    async with loaded(small_model_path, stall_timeout=8.0) as model:
+        task = asyncio.create_task(take(model, request(STORY, predict=400)))
+        await asyncio.sleep(0.2)
+        assert model.worker_pid is not None
+        os.kill(model.worker_pid, signal.SIGSTOP)
+        with pytest.raises(EngineCrashed):
+            await asyncio.wait_for(task, 60)
+        assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 60)).text
+
+
+async def test_a_cancelled_load_leaves_no_process(small_model_path: Path) -> None:
+    engine = LlamaEngine()
+    before = set(psutil.Process().children())
+    task = asyncio.create_task(engine.load(small_model_path, CONFIG))
+    while not (children := set(psutil.Process().children()) - before):
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not any(child.is_running() for child in children)
+    await engine.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
@@ -220,30 +202,24 @@ def bad_file(tmp_path: Path, small_model_path: Path, kind: str) -> Path:
         ("unknown architecture", 52200, "architecture 'lmama'"),
     ],
 )
-def test_bad_files_have_their_sentence(
+async def test_bad_files_have_their_sentence(
     tmp_path: Path, small_model_path: Path, kind: str, code: int, words: str
 ) -> None:
-    async def main() -> None:
-        engine = LlamaEngine()
-        with pytest.raises(ModelError) as raised:
-            await engine.load(bad_file(tmp_path, small_model_path, kind), CONFIG)
-        assert raised.value.code == code
-        assert words in raised.value.message
-        assert str(tmp_path) not in raised.value.message
-        await engine.close()
-
-    asyncio.run(main())
+    engine = LlamaEngine()
+    with pytest.raises(ModelError) as raised:
+        await engine.load(bad_file(tmp_path, small_model_path, kind), CONFIG)
+    assert raised.value.code == code
+    assert words in raised.value.message
+    assert str(tmp_path) not in raised.value.message
+    await engine.close()
 
 
-def test_devices_are_listed_by_a_process_of_their_own_and_used(small_model_path: Path) -> None:
-    async def main() -> None:
-        engine = LlamaEngine()
-        devices = await engine.devices()
-        assert any(device.kind == "cpu" and device.total_bytes > 0 for device in devices)
-        (cpu,) = (device for device in devices if device.kind == "cpu")
-        assert 0 < cpu.free_bytes < cpu.total_bytes, "what the system says, not what ggml does"
-        model = await engine.load(small_model_path, ModelConfig(n_ctx=256, slots=1, device="gpu", threads=1))
-        assert model.info.backend_device == ("gpu" if any(device.kind == "gpu" for device in devices) else "cpu")
-        await engine.close()
-
-    asyncio.run(main())
+async def test_devices_are_listed_by_a_process_of_their_own_and_used(small_model_path: Path) -> None:
+    engine = LlamaEngine()
+    devices = await engine.devices()
+    assert any(device.kind == "cpu" and device.total_bytes > 0 for device in devices)
+    (cpu,) = (device for device in devices if device.kind == "cpu")
+    assert 0 < cpu.free_bytes < cpu.total_bytes, "what the system says, not what ggml does"
+    model = await engine.load(small_model_path, ModelConfig(n_ctx=256, slots=1, device="gpu", threads=1))
+    assert model.info.backend_device == ("gpu" if any(device.kind == "gpu" for device in devices) else "cpu")
+    await engine.close()

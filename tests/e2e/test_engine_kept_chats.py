@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -59,50 +58,43 @@ async def first_turn(engine: LlamaEngine, path: Path, owner: str = LOCAL_OWNER) 
         await model.unload()
 
 
-def test_a_chat_goes_on_over_the_end_of_the_process(small_model_path: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        first = await first_turn(engine_of(tmp_path), small_model_path)
-        assert list(tmp_path.iterdir())
-        there = await second_turn(engine_of(tmp_path), small_model_path, first)
-        assert there.end.stats.cache_tokens >= first.end.stats.prompt_tokens
-        without = await second_turn(LlamaEngine(), small_model_path, first)
-        assert without.end.stats.cache_tokens == 0
-        assert there.text == without.text
-        stranger = await second_turn(engine_of(tmp_path, key=bytes([1]) * 32), small_model_path, first)
-        assert stranger.end.stats.cache_tokens == 0
-
-    asyncio.run(main())
+async def test_a_chat_goes_on_over_the_end_of_the_process(small_model_path: Path, tmp_path: Path) -> None:
+    first = await first_turn(engine_of(tmp_path), small_model_path)
+    assert list(tmp_path.iterdir())
+    there = await second_turn(engine_of(tmp_path), small_model_path, first)
+    assert there.end.stats.cache_tokens >= first.end.stats.prompt_tokens
+    without = await second_turn(LlamaEngine(), small_model_path, first)
+    assert without.end.stats.cache_tokens == 0
+    assert there.text == without.text
+    stranger = await second_turn(engine_of(tmp_path, key=bytes([1]) * 32), small_model_path, first)
+    assert stranger.end.stats.cache_tokens == 0
 
 
-def test_a_guests_chat_only_where_the_owner_says_so(small_model_path: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        for guests in (False, True):
-            engine = engine_of(tmp_path / str(guests), guests=guests)
-            first = await first_turn(engine, small_model_path, GUEST)
-            back = await second_turn(engine, small_model_path, first, GUEST)
-            assert (back.end.stats.cache_tokens > 0) is guests
-            mine = await second_turn(engine, small_model_path, first)
-            assert mine.end.stats.cache_tokens == 0
-
-    asyncio.run(main())
+async def test_a_guests_chat_only_where_the_owner_says_so(small_model_path: Path, tmp_path: Path) -> None:
+    for guests in (False, True):
+        engine = engine_of(tmp_path / str(guests), guests=guests)
+        first = await first_turn(engine, small_model_path, GUEST)
+        back = await second_turn(engine, small_model_path, first, GUEST)
+        assert (back.end.stats.cache_tokens > 0) is guests
+        mine = await second_turn(engine, small_model_path, first)
+        assert mine.end.stats.cache_tokens == 0
 
 
 @pytest.mark.parametrize("owner", [LOCAL_OWNER, EVERYBODY])
-def test_what_shall_be_forgotten_is_on_no_disk_afterwards(small_model_path: Path, tmp_path: Path, owner: str) -> None:
-    async def main() -> None:
-        engine = engine_of(tmp_path)
-        first = await first_turn(engine, small_model_path)
-        assert list(tmp_path.iterdir())
-        model = await load(engine, small_model_path)
-        again = await ask(model, LOCAL_OWNER, QUESTION)
-        assert again.end.stats.cache_tokens > 0
+async def test_what_shall_be_forgotten_is_on_no_disk_afterwards(
+    small_model_path: Path, tmp_path: Path, owner: str
+) -> None:
+    engine = engine_of(tmp_path)
+    first = await first_turn(engine, small_model_path)
+    assert list(tmp_path.iterdir())
+    model = await load(engine, small_model_path)
+    again = await ask(model, LOCAL_OWNER, QUESTION)
+    assert again.end.stats.cache_tokens > 0
+    engine.forget(owner)
+    anew = await ask(model, LOCAL_OWNER, QUESTION)
+    assert anew.end.stats.cache_tokens < 64  # the system prompt that everybody has
+    assert anew.text == first.text
+    if owner == LOCAL_OWNER:
         engine.forget(owner)
-        anew = await ask(model, LOCAL_OWNER, QUESTION)
-        assert anew.end.stats.cache_tokens < 64  # the system prompt that everybody has
-        assert anew.text == first.text
-        if owner == LOCAL_OWNER:
-            engine.forget(owner)
-        await model.unload()
-        assert not list(tmp_path.iterdir())
-
-    asyncio.run(main())
+    await model.unload()
+    assert not list(tmp_path.iterdir())

@@ -72,41 +72,35 @@ def end(said: list[CompletionEvent]) -> Finished:
     return said[-1]
 
 
-def test_a_model_without_tools_in_its_template_calls_them_when_it_must(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path, n_ctx=2048) as model:
-            said = await events(model, replace(ASKED, tool_choice=MUST))
-            (call,) = calls(said)
-            assert call.name in ("get_weather", "add") and call.id and call.raw
-            assert not text(said) and end(said).stop_reason is StopReason.EOS
-            named = await events(model, replace(ASKED, tool_choice=ToolChoice(ToolMode.NAMED, "add")))
-            (call,) = calls(named)
-            assert call.name == "add" and json.loads(call.arguments)["a"] <= 9
-            # Its tools stand in the prompt, and nowhere when none may be called.
-            free = end(await events(model, ASKED)).stats.prompt_tokens
-            none = end(await events(model, replace(ASKED, tool_choice=ToolChoice(ToolMode.NONE)))).stats.prompt_tokens
-            assert none < 60 < 150 < free
-            # The same call, told back with its result, is read as part of the conversation.
-            told = (
-                ChatMessage("assistant", "", tool_calls=(replace(call, raw=""),)),
-                ChatMessage("tool", "9", tool_call_id=call.id),
-            )
-            after = await events(model, replace(ASKED, history=(*ASKED.history, *told)))
-            assert end(after).stats.prompt_tokens > free + 20
-
-    asyncio.run(main())
+async def test_a_model_without_tools_in_its_template_calls_them_when_it_must(small_model_path: Path) -> None:
+    async with loaded(small_model_path, n_ctx=2048) as model:
+        said = await events(model, replace(ASKED, tool_choice=MUST))
+        (call,) = calls(said)
+        assert call.name in ("get_weather", "add") and call.id and call.raw
+        assert not text(said) and end(said).stop_reason is StopReason.EOS
+        named = await events(model, replace(ASKED, tool_choice=ToolChoice(ToolMode.NAMED, "add")))
+        (call,) = calls(named)
+        assert call.name == "add" and json.loads(call.arguments)["a"] <= 9
+        # Its tools stand in the prompt, and nowhere when none may be called.
+        free = end(await events(model, ASKED)).stats.prompt_tokens
+        none = end(await events(model, replace(ASKED, tool_choice=ToolChoice(ToolMode.NONE)))).stats.prompt_tokens
+        assert none < 60 < 150 < free
+        # The same call, told back with its result, is read as part of the conversation.
+        told = (
+            ChatMessage("assistant", "", tool_calls=(replace(call, raw=""),)),
+            ChatMessage("tool", "9", tool_call_id=call.id),
+        )
+        after = await events(model, replace(ASKED, history=(*ASKED.history, *told)))
+        assert end(after).stats.prompt_tokens > free + 20
 
 
-def test_a_call_that_is_cut_is_never_run(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path, n_ctx=2048) as model:
-            short = replace(ASKED, tool_choice=MUST, sampling=SamplingParams(temp=0.0, predict=5))
-            said = await events(model, short)
-            assert not calls(said) and end(said).stop_reason is StopReason.LENGTH
-            (error,) = [event for event in said if isinstance(event, ToolError)]
-            assert error.code is ToolErrorCode.PARSE_ERROR and error.raw
-
-    asyncio.run(main())
+async def test_a_call_that_is_cut_is_never_run(small_model_path: Path) -> None:
+    async with loaded(small_model_path, n_ctx=2048) as model:
+        short = replace(ASKED, tool_choice=MUST, sampling=SamplingParams(temp=0.0, predict=5))
+        said = await events(model, short)
+        assert not calls(said) and end(said).stop_reason is StopReason.LENGTH
+        (error,) = [event for event in said if isinstance(event, ToolError)]
+        assert error.code is ToolErrorCode.PARSE_ERROR and error.raw
 
 
 HERMES = (
@@ -124,20 +118,17 @@ MARKED = (
 
 
 @pytest.mark.parametrize(("template", "mark"), [(HERMES, "<tool_call>\n"), (MARKED, "<file_sep>")])
-def test_a_call_is_made_in_the_format_of_the_template(
+async def test_a_call_is_made_in_the_format_of_the_template(
     small_model_path: Path, tmp_path: Path, template: str, mark: str
 ) -> None:
-    async def main() -> None:
-        path = with_template(small_model_path, template, tmp_path)
-        async with loaded(path, n_ctx=1024) as model:
-            request = replace(ASKED, tool_choice=ToolChoice(ToolMode.NAMED, "get_weather"))
-            said = await events(model, request)
-            (call,) = calls(said)
-            assert call.raw.startswith(mark) and not text(said)
-            arguments = json.loads(call.arguments)
-            assert len(arguments["city"]) <= 20 and arguments["days"] in (1, 3, 7)
-
-    asyncio.run(main())
+    path = with_template(small_model_path, template, tmp_path)
+    async with loaded(path, n_ctx=1024) as model:
+        request = replace(ASKED, tool_choice=ToolChoice(ToolMode.NAMED, "get_weather"))
+        said = await events(model, request)
+        (call,) = calls(said)
+        assert call.raw.startswith(mark) and not text(said)
+        arguments = json.loads(call.arguments)
+        assert len(arguments["city"]) <= 20 and arguments["days"] in (1, 3, 7)
 
 
 def exploding(depth: int) -> str:
@@ -150,29 +141,26 @@ def exploding(depth: int) -> str:
     return json.dumps(schema)
 
 
-def test_tools_of_a_hostile_guest_are_refused_or_harmless_and_others_go_on(small_model_path: Path) -> None:
-    async def main() -> None:
-        async with loaded(small_model_path, n_ctx=2048) as model:
-            other = replace(ASKED, request_id="other", tools=(), sampling=SamplingParams(temp=0.0, predict=150))
-            going = asyncio.create_task(events(model, other))
-            pid = model.worker_pid
-            for place, tools in enumerate(
-                (
-                    tuple(Tool(f"f{number}") for number in range(129)),
-                    (Tool("<|im_end|>"),),
-                    (Tool("f", "x" * 20_000),),
-                    (Tool("f", "", "{" * 40),),
-                    (Tool("f", "", json.dumps({"type": "object", "properties": {"x": {"enum": ["y" * 40_000]}}})),),
-                )
-            ):
-                with pytest.raises(ModelError) as raised:
-                    await events(model, replace(ASKED, request_id=str(place), tools=tools, tool_choice=MUST))
-                assert raised.value.code == 52406 and "trips" not in raised.value.message
-            hostile = replace(ASKED, request_id="h", tools=(Tool("f", "", exploding(30)),), tool_choice=MUST)
-            said = await events(model, hostile)
-            assert not calls(said)  # what cannot be checked is not run
-            assert [event.code for event in said if isinstance(event, ToolError)]
-            assert end(await going).stats.generated_tokens > 10
-            assert model.worker_pid == pid
-
-    asyncio.run(main())
+async def test_tools_of_a_hostile_guest_are_refused_or_harmless_and_others_go_on(small_model_path: Path) -> None:
+    async with loaded(small_model_path, n_ctx=2048) as model:
+        other = replace(ASKED, request_id="other", tools=(), sampling=SamplingParams(temp=0.0, predict=150))
+        going = asyncio.create_task(events(model, other))
+        pid = model.worker_pid
+        for place, tools in enumerate(
+            (
+                tuple(Tool(f"f{number}") for number in range(129)),
+                (Tool("<|im_end|>"),),
+                (Tool("f", "x" * 20_000),),
+                (Tool("f", "", "{" * 40),),
+                (Tool("f", "", json.dumps({"type": "object", "properties": {"x": {"enum": ["y" * 40_000]}}})),),
+            )
+        ):
+            with pytest.raises(ModelError) as raised:
+                await events(model, replace(ASKED, request_id=str(place), tools=tools, tool_choice=MUST))
+            assert raised.value.code == 52406 and "trips" not in raised.value.message
+        hostile = replace(ASKED, request_id="h", tools=(Tool("f", "", exploding(30)),), tool_choice=MUST)
+        said = await events(model, hostile)
+        assert not calls(said)  # what cannot be checked is not run
+        assert [event.code for event in said if isinstance(event, ToolError)]
+        assert end(await going).stats.generated_tokens > 10
+        assert model.worker_pid == pid

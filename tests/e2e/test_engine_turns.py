@@ -11,28 +11,25 @@ from qvac_core.engines.llama_engine import LlamaEngine
 from tests.e2e.engine_bench import STORY, Answer, request, take
 
 
-def test_who_asks_on_this_machine_waits_for_no_guest(small_model_path: Path) -> None:
+async def test_who_asks_on_this_machine_waits_for_no_guest(small_model_path: Path) -> None:
     """One slot, a guest's long answer in it, and another guest waiting for it."""
 
-    async def main() -> None:
-        engine = LlamaEngine(engine=EngineKind.SCHEDULER)
-        ended: list[str] = []
-        try:
-            model = await engine.load(small_model_path, ModelConfig(n_ctx=512, slots=1, device="cpu", threads=1))
+    engine = LlamaEngine(engine=EngineKind.SCHEDULER)
+    ended: list[str] = []
+    try:
+        model = await engine.load(small_model_path, ModelConfig(n_ctx=512, slots=1, device="cpu", threads=1))
 
-            async def ask(owner: str, predict: int) -> Answer:
-                answer = await take(model, request(STORY, owner, predict=predict, owner=owner))
-                ended.append(owner)
-                return answer
+        async def ask(owner: str, predict: int) -> Answer:
+            answer = await take(model, request(STORY, owner, predict=predict, owner=owner))
+            ended.append(owner)
+            return answer
 
-            running = asyncio.create_task(ask("guest", 120))
-            waiting = asyncio.create_task(ask("another guest", 8))
-            alone = await ask(LOCAL_OWNER, 8)
-            assert ended == [LOCAL_OWNER]
-            first, second = await running, await waiting
-            assert first.end.stats.generated_tokens == 120
-            assert alone.text == second.text  # nobody's text is another's for it
-        finally:
-            await engine.close()
-
-    asyncio.run(main())
+        running = asyncio.create_task(ask("guest", 120))
+        waiting = asyncio.create_task(ask("another guest", 8))
+        alone = await ask(LOCAL_OWNER, 8)
+        assert ended == [LOCAL_OWNER]
+        first, second = await running, await waiting
+        assert first.end.stats.generated_tokens == 120
+        assert alone.text == second.text  # nobody's text is another's for it
+    finally:
+        await engine.close()

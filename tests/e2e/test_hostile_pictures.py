@@ -67,65 +67,59 @@ def about(model_id: str, *pictures: bytes, predict: int = 4, **fields: Any) -> d
     return {**ask(model_id, "", predict), "history": history, **fields}
 
 
-def test_each_misuse_has_a_name(provider: Provider) -> None:
-    async def main() -> None:
-        async with provider.guest() as guest, provider.guest(STRANGER_SEED) as eve:
-            model_id = await provider.load(guest)
-            for size in (64 * MIB + 1, 1 << 30, 1 << 40):
-                for body in (
-                    {"type": "blobStatus", "sha256": "a" * 64, "sizeBytes": size},
-                    {"type": "putBlob", "sha256": "a" * 64, "sizeBytes": size, "offset": 0},
-                ):
-                    (refused,) = await guest.ask(body)
-                    assert (refused["code"], refused["typedFields"]) == (LIMIT, {"reason": "limit"}), body
-            assert (await put(guest, blue(), digest="a" * 64))["code"] == DAMAGED
-            bomb, cut = declared(7072, 7072), shades()[:40]
-            for data in (bomb, cut, b"no picture", blue()):
-                assert (await put(guest, data))["received"] == len(data)
-            assert (await put(guest, shades() * 9000, end=False))["received"] == CHUNK_BYTES_MOST
-            for pictures, code in (
-                ((bomb,), LIMIT),
-                ((blue(),) * (PICTURES + 1), LIMIT),
-                ((cut,), DAMAGED),
-                ((b"no picture",), DAMAGED),
-                ((b"never put",), NOT_FOUND),
-                ((shades() * 9000,), NOT_FOUND),  # begun and not whole
+async def test_each_misuse_has_a_name(provider: Provider) -> None:
+    async with provider.guest() as guest, provider.guest(STRANGER_SEED) as eve:
+        model_id = await provider.load(guest)
+        for size in (64 * MIB + 1, 1 << 30, 1 << 40):
+            for body in (
+                {"type": "blobStatus", "sha256": "a" * 64, "sizeBytes": size},
+                {"type": "putBlob", "sha256": "a" * 64, "sizeBytes": size, "offset": 0},
             ):
-                (refused,) = await guest.ask(about(model_id, *pictures))
-                assert (refused["type"], refused["code"]) == ("error", code), refused
-            await provider.load(eve)
-            stolen, unknown = [await eve.ask(about(model_id, data)) for data in (blue(), b"nobody's")]
-            assert stolen == unknown and stolen[0]["code"] == NOT_FOUND
-            assert (await guest.ask(about(model_id, blue())))[-1]["done"] is True
+                (refused,) = await guest.ask(body)
+                assert (refused["code"], refused["typedFields"]) == (LIMIT, {"reason": "limit"}), body
+        assert (await put(guest, blue(), digest="a" * 64))["code"] == DAMAGED
+        bomb, cut = declared(7072, 7072), shades()[:40]
+        for data in (bomb, cut, b"no picture", blue()):
+            assert (await put(guest, data))["received"] == len(data)
+        assert (await put(guest, shades() * 9000, end=False))["received"] == CHUNK_BYTES_MOST
+        for pictures, code in (
+            ((bomb,), LIMIT),
+            ((blue(),) * (PICTURES + 1), LIMIT),
+            ((cut,), DAMAGED),
+            ((b"no picture",), DAMAGED),
+            ((b"never put",), NOT_FOUND),
+            ((shades() * 9000,), NOT_FOUND),  # begun and not whole
+        ):
+            (refused,) = await guest.ask(about(model_id, *pictures))
+            assert (refused["type"], refused["code"]) == ("error", code), refused
+        await provider.load(eve)
+        stolen, unknown = [await eve.ask(about(model_id, data)) for data in (blue(), b"nobody's")]
+        assert stolen == unknown and stolen[0]["code"] == NOT_FOUND
+        assert (await guest.ask(about(model_id, blue())))[-1]["done"] is True
 
-    asyncio.run(main())
 
-
-def test_a_flood_of_files_is_bounded_and_costs_nobody_an_answer(provider: Provider) -> None:
+async def test_a_flood_of_files_is_bounded_and_costs_nobody_an_answer(provider: Provider) -> None:
     """More than a key may have here, from two connections, none of it ever asked about."""
 
-    async def main() -> None:
-        async with provider.guest(HONEST_SEED) as honest, provider.guest() as one, provider.guest() as two:
-            model_id = await provider.load(honest)
-            assert (await put(honest, shades()))["received"]
-            (before,) = [await honest.ask(about(model_id, shades(), predict=64))]
-            rss, slowest, answers = provider.rss(), 0.0, 0
-            flood = [asyncio.create_task(_flood(guest, 90 * MIB)) for guest in (one, two)]
-            while not all(task.done() for task in flood):
-                started = time.monotonic()
-                (beat,) = await honest.ask({"type": "heartbeat"})
-                slowest = max(slowest, time.monotonic() - started)
-                assert beat["type"] == "heartbeat"
-                lines = await honest.ask(about(model_id, shades(), predict=64))
-                assert lines[-1]["events"][-1]["raw"] == before[-1]["events"][-1]["raw"]
-                answers += 1
-                assert provider.rss() - rss < 300 * MIB
-            for task in flood:
-                task.result()
-            assert answers > 3
-            assert slowest < 1.5, "a consumer gives its connection up after that"
-
-    asyncio.run(main())
+    async with provider.guest(HONEST_SEED) as honest, provider.guest() as one, provider.guest() as two:
+        model_id = await provider.load(honest)
+        assert (await put(honest, shades()))["received"]
+        (before,) = [await honest.ask(about(model_id, shades(), predict=64))]
+        rss, slowest, answers = provider.rss(), 0.0, 0
+        flood = [asyncio.create_task(_flood(guest, 90 * MIB)) for guest in (one, two)]
+        while not all(task.done() for task in flood):
+            started = time.monotonic()
+            (beat,) = await honest.ask({"type": "heartbeat"})
+            slowest = max(slowest, time.monotonic() - started)
+            assert beat["type"] == "heartbeat"
+            lines = await honest.ask(about(model_id, shades(), predict=64))
+            assert lines[-1]["events"][-1]["raw"] == before[-1]["events"][-1]["raw"]
+            answers += 1
+            assert provider.rss() - rss < 300 * MIB
+        for task in flood:
+            task.result()
+        assert answers > 3
+        assert slowest < 1.5, "a consumer gives its connection up after that"
 
 
 async def _flood(guest: RawGuest, total: int) -> None:

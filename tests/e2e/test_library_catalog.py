@@ -89,32 +89,29 @@ def test_the_catalog_needs_no_network(tmp_path: Path, monkeypatch: pytest.Monkey
     asyncio.run(main())
 
 
-def test_what_fits_is_a_matter_of_memory_and_context(tmp_path: Path, machine: SimpleNamespace) -> None:
-    async def main() -> None:
-        async with opened(tmp_path) as library:
-            id = "QWEN3_8B_INST_Q4_K_M"
-            machine.total = int(8.5 * GB)
-            machine.available = 5 * GB
-            small = await library.room.fit(id, 4096)
-            assert (small.verdict, small.now) == (Verdict.FITS, False), "once other programs are closed"
-            large = await library.room.fit(id, 32_768)
-            assert large.verdict is Verdict.LESS_CONTEXT and 4096 < large.largest_context < 32_768
-            assert (await library.room.fit(id, large.largest_context)).verdict is Verdict.FITS
-            assert (await library.room.fit(id, large.largest_context + 256)).verdict is Verdict.LESS_CONTEXT
-            assert (await library.room.fit(id, 1 << 20)).context_tokens == 40_960, (
-                "more than it was trained on is never asked"
-            )
-            machine.total = 4 * GB
-            none = await library.room.fit(id, 4096)
-            assert (none.verdict, none.largest_context) == (Verdict.TOO_LARGE, 0)
-            only = (await library.room.search(Query(only_fits=True))).entries
-            everything = (await library.room.search(Query())).entries
-            assert 0 < len(only) < len(everything)
-            assert {entry.offered.fit.verdict for entry in only} == {Verdict.FITS}
-            with pytest.raises(ModelError, match="no model of this name"):
-                await library.room.fit("NO_SUCH", 4096)
-
-    asyncio.run(main())
+async def test_what_fits_is_a_matter_of_memory_and_context(tmp_path: Path, machine: SimpleNamespace) -> None:
+    async with opened(tmp_path) as library:
+        id = "QWEN3_8B_INST_Q4_K_M"
+        machine.total = int(8.5 * GB)
+        machine.available = 5 * GB
+        small = await library.room.fit(id, 4096)
+        assert (small.verdict, small.now) == (Verdict.FITS, False), "once other programs are closed"
+        large = await library.room.fit(id, 32_768)
+        assert large.verdict is Verdict.LESS_CONTEXT and 4096 < large.largest_context < 32_768
+        assert (await library.room.fit(id, large.largest_context)).verdict is Verdict.FITS
+        assert (await library.room.fit(id, large.largest_context + 256)).verdict is Verdict.LESS_CONTEXT
+        assert (await library.room.fit(id, 1 << 20)).context_tokens == 40_960, (
+            "more than it was trained on is never asked"
+        )
+        machine.total = 4 * GB
+        none = await library.room.fit(id, 4096)
+        assert (none.verdict, none.largest_context) == (Verdict.TOO_LARGE, 0)
+        only = (await library.room.search(Query(only_fits=True))).entries
+        everything = (await library.room.search(Query())).entries
+        assert 0 < len(only) < len(everything)
+        assert {entry.offered.fit.verdict for entry in only} == {Verdict.FITS}
+        with pytest.raises(ModelError, match="no model of this name"):
+            await library.room.fit("NO_SUCH", 4096)
 
 
 def test_a_gpu_comes_first_and_the_rest_goes_into_memory(tmp_path: Path, gpus: list[Device]) -> None:

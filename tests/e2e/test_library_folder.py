@@ -294,21 +294,18 @@ def test_a_disk_with_too_little_room_stops_it_before_it_begins(tmp_path: Path, m
         plan(tmp_path / "a", tmp_path / "b")
 
 
-def test_a_file_that_went_bad_on_the_old_disk_stops_it(tmp_path: Path) -> None:
-    async def main() -> None:
-        filled(tmp_path / "data", 1)
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            journal = Journal(str(tmp_path / "data/models"), str(tmp_path / "disk"), ("m0.gguf",), True)
-            (tmp_path / "disk").mkdir()
-            import threading
+async def test_a_file_that_went_bad_on_the_old_disk_stops_it(tmp_path: Path) -> None:
+    filled(tmp_path / "data", 1)
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        journal = Journal(str(tmp_path / "data/models"), str(tmp_path / "disk"), ("m0.gguf",), True)
+        (tmp_path / "disk").mkdir()
+        import threading
 
-            with pytest.raises(QvacError, match="damaged on the disk"):
-                carry_out(journal, {"m0.gguf": "0" * 64}, threading.Event(), lambda progress: None)
-            give_up(journal)
-            assert list((tmp_path / "disk").iterdir()) == [] and contents(tmp_path / "data/models")
-
-    asyncio.run(main())
+        with pytest.raises(QvacError, match="damaged on the disk"):
+            carry_out(journal, {"m0.gguf": "0" * 64}, threading.Event(), lambda progress: None)
+        give_up(journal)
+        assert list((tmp_path / "disk").iterdir()) == [] and contents(tmp_path / "data/models")
 
 
 def test_a_disk_that_was_taken_out_is_said_and_nothing_is_made_in_its_place(tmp_path: Path) -> None:

@@ -44,22 +44,19 @@ def put_spec(value: bytes) -> Any:
     return commit
 
 
-def test_our_node_joins_a_javascript_network(js_home: Path) -> None:
-    async def main() -> None:
-        async with JavaScriptNodes(js_home) as javascript:
-            started = await javascript.call("start", bootstrap=[], options=PERSISTENT)
-            bootstrap = [("127.0.0.1", started[0]["server"])]
-            started += await javascript.call("start", bootstrap=as_json(bootstrap), options=PERSISTENT, count=4)
-            async with SocketDriver(bootstrap, **PERSISTENT) as ours:
-                assert ours.node.remote_address() == ours.address
-                assert ours.node.id == peer_id(ours.address)
-                assert any(isinstance(event, Persistent) for event in ours.events)
-                stored = serve(ours)
-                await they_know_us(javascript, ours, len(started))
-                await they_ask_us(javascript, ours)
-                await both_store_for_each_other(javascript, ours, stored)
-
-    asyncio.run(main())
+async def test_our_node_joins_a_javascript_network(js_home: Path) -> None:
+    async with JavaScriptNodes(js_home) as javascript:
+        started = await javascript.call("start", bootstrap=[], options=PERSISTENT)
+        bootstrap = [("127.0.0.1", started[0]["server"])]
+        started += await javascript.call("start", bootstrap=as_json(bootstrap), options=PERSISTENT, count=4)
+        async with SocketDriver(bootstrap, **PERSISTENT) as ours:
+            assert ours.node.remote_address() == ours.address
+            assert ours.node.id == peer_id(ours.address)
+            assert any(isinstance(event, Persistent) for event in ours.events)
+            stored = serve(ours)
+            await they_know_us(javascript, ours, len(started))
+            await they_ask_us(javascript, ours)
+            await both_store_for_each_other(javascript, ours, stored)
 
 
 async def they_know_us(javascript: JavaScriptNodes, ours: SocketDriver, count: int) -> None:
@@ -105,30 +102,27 @@ async def both_store_for_each_other(
     assert b"from us" in [reply.value for reply in replies]
 
 
-def test_javascript_nodes_join_our_network(js_home: Path) -> None:
-    async def main() -> None:
-        async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(SocketDriver([], first=True, **PERSISTENT))
-            ours = [first]
-            for seed in range(2, 5):
-                driver = SocketDriver([first.address], seed=seed, **PERSISTENT)
-                ours.append(await stack.enter_async_context(driver))
-            stores = [serve(driver) for driver in ours]
-            assert all(not driver.node.ephemeral for driver in ours[1:])
-            javascript = await stack.enter_async_context(JavaScriptNodes(js_home))
-            bootstrap = as_json([first.address])
-            joined = await javascript.call("start", bootstrap=bootstrap, options=PERSISTENT, count=2)
-            for info in joined:
-                assert not info["ephemeral"]
-                assert info["port"] == info["server"]
-            await javascript.call("put", node=0, target=TARGET.hex(), value="3333")
-            assert sum(TARGET in store for store in stores) >= 3
-            values = await javascript.call("get", node=1, target=TARGET.hex())
-            assert {value["value"] for value in values} == {"3333"}
-            await quick_firewall_test_works_with_us(javascript, bootstrap)
-            await they_answer_us(ours[1], joined[0]["server"])
-
-    asyncio.run(main())
+async def test_javascript_nodes_join_our_network(js_home: Path) -> None:
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(SocketDriver([], first=True, **PERSISTENT))
+        ours = [first]
+        for seed in range(2, 5):
+            driver = SocketDriver([first.address], seed=seed, **PERSISTENT)
+            ours.append(await stack.enter_async_context(driver))
+        stores = [serve(driver) for driver in ours]
+        assert all(not driver.node.ephemeral for driver in ours[1:])
+        javascript = await stack.enter_async_context(JavaScriptNodes(js_home))
+        bootstrap = as_json([first.address])
+        joined = await javascript.call("start", bootstrap=bootstrap, options=PERSISTENT, count=2)
+        for info in joined:
+            assert not info["ephemeral"]
+            assert info["port"] == info["server"]
+        await javascript.call("put", node=0, target=TARGET.hex(), value="3333")
+        assert sum(TARGET in store for store in stores) >= 3
+        values = await javascript.call("get", node=1, target=TARGET.hex())
+        assert {value["value"] for value in values} == {"3333"}
+        await quick_firewall_test_works_with_us(javascript, bootstrap)
+        await they_answer_us(ours[1], joined[0]["server"])
 
 
 async def quick_firewall_test_works_with_us(javascript: JavaScriptNodes, bootstrap: list[dict[str, Any]]) -> None:
@@ -152,18 +146,15 @@ async def they_answer_us(ours: SocketDriver, port: int) -> None:
     assert unknown.error == ReplyError.UNKNOWN_COMMAND
 
 
-def test_an_ordinary_node_of_ours_finds_out_that_it_is_reachable(js_home: Path) -> None:
-    async def main() -> None:
-        async with JavaScriptNodes(js_home) as javascript:
-            started = await javascript.call("start", bootstrap=[], options=PERSISTENT)
-            bootstrap = [("127.0.0.1", started[0]["server"])]
-            await javascript.call("start", bootstrap=as_json(bootstrap), options=PERSISTENT, count=6)
-            async with SocketDriver(bootstrap) as ours:
-                assert (ours.node.ephemeral, ours.node.host) == (True, "127.0.0.1")
-                answer = asyncio.get_running_loop().create_future()
-                ours.node.reachability.update(answer.set_result)
-                assert await ours._finish(answer)
-                assert (ours.node.ephemeral, ours.node.firewalled) == (False, False)
-                assert ours.node.remote_address() == ours.address
-
-    asyncio.run(main())
+async def test_an_ordinary_node_of_ours_finds_out_that_it_is_reachable(js_home: Path) -> None:
+    async with JavaScriptNodes(js_home) as javascript:
+        started = await javascript.call("start", bootstrap=[], options=PERSISTENT)
+        bootstrap = [("127.0.0.1", started[0]["server"])]
+        await javascript.call("start", bootstrap=as_json(bootstrap), options=PERSISTENT, count=6)
+        async with SocketDriver(bootstrap) as ours:
+            assert (ours.node.ephemeral, ours.node.host) == (True, "127.0.0.1")
+            answer = asyncio.get_running_loop().create_future()
+            ours.node.reachability.update(answer.set_result)
+            assert await ours._finish(answer)
+            assert (ours.node.ephemeral, ours.node.firewalled) == (False, False)
+            assert ours.node.remote_address() == ours.address

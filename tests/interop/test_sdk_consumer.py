@@ -86,51 +86,42 @@ async def stage(home: Path, data: Path, rules: AccessRules = EVERYBODY) -> Async
     assert pool.leases == 0 and len(provider.requests) == 0
 
 
-def test_load_with_progress_stream_statistics_unload(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            async with scene.consumer(SMOL.sources[0], "Hello", "--heartbeat", "1", "--runs", "2", "--profile") as peer:
-                assert await peer.finish() == 0, peer.events
-            progress = [event["data"] for event in peer.of("progress")]
-            assert progress and progress[-1]["percentage"] == 100
-            assert progress[0]["downloadKey"].startswith("registry:hf:")
-            assert [event["text"] for event in peer.of("token")] == ["one ", "two ", "three"] * 2
-            final = peer.of("final")[0]
-            assert final["text"] == "one two three" and final["stopReason"] == "eos"
-            assert final["stats"]["generatedTokens"] == 3 and final["stats"]["timeToFirstToken"] == 12.5
-            assert len(peer.of("unloaded")) == 1
-            assert scene.log.outcomes == ["eos", "eos"]
-            assert scene.pool.leases == 0
-
-    asyncio.run(main())
+async def test_load_with_progress_stream_statistics_unload(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        async with scene.consumer(SMOL.sources[0], "Hello", "--heartbeat", "1", "--runs", "2", "--profile") as peer:
+            assert await peer.finish() == 0, peer.events
+        progress = [event["data"] for event in peer.of("progress")]
+        assert progress and progress[-1]["percentage"] == 100
+        assert progress[0]["downloadKey"].startswith("registry:hf:")
+        assert [event["text"] for event in peer.of("token")] == ["one ", "two ", "three"] * 2
+        final = peer.of("final")[0]
+        assert final["text"] == "one two three" and final["stopReason"] == "eos"
+        assert final["stats"]["generatedTokens"] == 3 and final["stats"]["timeToFirstToken"] == 12.5
+        assert len(peer.of("unloaded")) == 1
+        assert scene.log.outcomes == ["eos", "eos"]
+        assert scene.pool.leases == 0
 
 
-def test_cancel_by_model_stops_our_engine(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            scene.pool.model.words = ["word "] * 600
-            async with scene.consumer(SMOL.name, "Hello", "--cancel-after", "3", "--no-progress") as peer:
-                await peer.until("cancelled")
-                failed = await peer.until("final")
-                assert failed["failed"] and failed["tokens"] < 10
-                await peer.finish()
-            done = [event["data"] for event in peer.of("completion-event") if event["data"]["type"] == "completionDone"]
-            assert done[0]["stopReason"] == "cancelled"
-            assert scene.log.outcomes == ["cancelled"]
-            assert scene.pool.model.running == {}
-
-    asyncio.run(main())
+async def test_cancel_by_model_stops_our_engine(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        scene.pool.model.words = ["word "] * 600
+        async with scene.consumer(SMOL.name, "Hello", "--cancel-after", "3", "--no-progress") as peer:
+            await peer.until("cancelled")
+            failed = await peer.until("final")
+            assert failed["failed"] and failed["tokens"] < 10
+            await peer.finish()
+        done = [event["data"] for event in peer.of("completion-event") if event["data"]["type"] == "completionDone"]
+        assert done[0]["stopReason"] == "cancelled"
+        assert scene.log.outcomes == ["cancelled"]
+        assert scene.pool.model.running == {}
 
 
-def test_answers_in_parallel(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            async with scene.consumer(SMOL.name, "Hello", "--parallel", "6", "--quiet") as peer:
-                assert await peer.finish() == 0, peer.events
-            assert [event["text"] for event in peer.of("final")] == ["one two three"] * 6
-            assert scene.pool.model.most_running == Limits().parallel_per_key
-
-    asyncio.run(main())
+async def test_answers_in_parallel(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        async with scene.consumer(SMOL.name, "Hello", "--parallel", "6", "--quiet") as peer:
+            assert await peer.finish() == 0, peer.events
+        assert [event["text"] for event in peer.of("final")] == ["one two three"] * 6
+        assert scene.pool.model.most_running == Limits().parallel_per_key
 
 
 def test_extras_of_a_completion_are_understood(sdk_peer_home: Path, tmp_path: Path) -> None:
@@ -162,99 +153,84 @@ def test_extras_of_a_completion_are_understood(sdk_peer_home: Path, tmp_path: Pa
     asyncio.run(main())
 
 
-def test_errors_are_read_as_errors(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            async with scene.consumer("/etc/passwd", "Hello") as peer:
-                assert await peer.finish() == 1
-            assert "does not share a model of that name" in peer.of("error")[0]["message"]
-            scene.pool.model.failure = EngineCrashed("worker at /owner/secret died")
-            async with scene.consumer(SMOL.name, "Hello") as peer:
-                assert await peer.finish() == 1
-            error = peer.of("error")[0]
-            assert error["code"] == 52406 and "ended unexpectedly" in error["message"]
-            assert "secret" not in json.dumps(peer.events)
-            assert scene.log.outcomes == ["error"]
-
-    asyncio.run(main())
+async def test_errors_are_read_as_errors(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        async with scene.consumer("/etc/passwd", "Hello") as peer:
+            assert await peer.finish() == 1
+        assert "does not share a model of that name" in peer.of("error")[0]["message"]
+        scene.pool.model.failure = EngineCrashed("worker at /owner/secret died")
+        async with scene.consumer(SMOL.name, "Hello") as peer:
+            assert await peer.finish() == 1
+        error = peer.of("error")[0]
+        assert error["code"] == 52406 and "ended unexpectedly" in error["message"]
+        assert "secret" not in json.dumps(peer.events)
+        assert scene.log.outcomes == ["error"]
 
 
-def test_an_answer_in_work_ends_properly_when_sharing_stops(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            scene.pool.model.words = ["word "] * 600
+async def test_an_answer_in_work_ends_properly_when_sharing_stops(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        scene.pool.model.words = ["word "] * 600
+        async with scene.consumer(SMOL.name, "Hello") as peer:
+            await peer.until("token")
+            await scene.provider.close()
+            error = await peer.until("error", limit=10)
+            assert "stopped sharing" in error["message"]
+        assert scene.log.outcomes == ["stopped"]
+
+
+async def test_what_the_owner_does_to_an_answer_is_told_in_words(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        scene.pool.model.words = ["word "] * 600
+        blocked = AccessRules(AccessMode.DENY, denied=frozenset({CONSUMER_KEY}))
+        acts: list[tuple[Callable[[], object], str, str]] = [
+            (lambda: scene.provider.stop_request(scene.log.started[0]), "stopped this answer", "You stopped it."),
+            (scene.switch_model_off, "no longer shares this model", "You no longer share this model."),
+            (lambda: scene.policy.set_rules(blocked), "blocked your key", "You blocked this key."),
+        ]
+        for act, words, logged in acts:
             async with scene.consumer(SMOL.name, "Hello") as peer:
                 await peer.until("token")
-                await scene.provider.close()
-                error = await peer.until("error", limit=10)
-                assert "stopped sharing" in error["message"]
-            assert scene.log.outcomes == ["stopped"]
-
-    asyncio.run(main())
-
-
-def test_what_the_owner_does_to_an_answer_is_told_in_words(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            scene.pool.model.words = ["word "] * 600
-            blocked = AccessRules(AccessMode.DENY, denied=frozenset({CONSUMER_KEY}))
-            acts: list[tuple[Callable[[], object], str, str]] = [
-                (lambda: scene.provider.stop_request(scene.log.started[0]), "stopped this answer", "You stopped it."),
-                (scene.switch_model_off, "no longer shares this model", "You no longer share this model."),
-                (lambda: scene.policy.set_rules(blocked), "blocked your key", "You blocked this key."),
-            ]
-            for act, words, logged in acts:
-                async with scene.consumer(SMOL.name, "Hello") as peer:
-                    await peer.until("token")
-                    act()
-                    error = await peer.until("error", limit=20)
-                    assert words in error["message"] and "(code: 52" in error["message"]
-                    await peer.finish()
-                scene.models.shared = True
-                entry = scene.log.finished[-1]
-                assert (entry["outcome"], entry["error"]) == ("stopped", logged) and entry["generated_tokens"] > 0
-
-    asyncio.run(main())
+                act()
+                error = await peer.until("error", limit=20)
+                assert words in error["message"] and "(code: 52" in error["message"]
+                await peer.finish()
+            scene.models.shared = True
+            entry = scene.log.finished[-1]
+            assert (entry["outcome"], entry["error"]) == ("stopped", logged) and entry["generated_tokens"] > 0
 
 
-def test_long_messages_arrive_or_are_refused_in_words(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            letters = [1_100_000, 5_000_000, 10]
-            asks = [{"history": [{"role": "user", "content": "x" * count}]} for count in letters]
-            plan = tmp_path / "plan.json"
-            plan.write_text(json.dumps([{"modelSrc": SMOL.name, "modelConfig": {}, "asks": asks}]))
-            arguments = (scene.public_key, str(plan), "--seed", SEED, "--timeout", "20000")
-            async with SdkPeer(scene.home, scene.data, scene.bootstrap, "asks.mjs", *arguments) as peer:
-                await peer.until("end", limit=120)
-            answers = peer.of("answer")
-            assert [answer["text"] for answer in answers] == ["one two three", "", "one two three"]
-            assert "too long for the provider" in answers[1]["error"]["message"], answers[1]
-            assert [len(request.history[-1].content) for request in scene.pool.model.requests] == [1_100_000, 10]
-
-    asyncio.run(main())
+async def test_long_messages_arrive_or_are_refused_in_words(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        letters = [1_100_000, 5_000_000, 10]
+        asks = [{"history": [{"role": "user", "content": "x" * count}]} for count in letters]
+        plan = tmp_path / "plan.json"
+        plan.write_text(json.dumps([{"modelSrc": SMOL.name, "modelConfig": {}, "asks": asks}]))
+        arguments = (scene.public_key, str(plan), "--seed", SEED, "--timeout", "20000")
+        async with SdkPeer(scene.home, scene.data, scene.bootstrap, "asks.mjs", *arguments) as peer:
+            await peer.until("end", limit=120)
+        answers = peer.of("answer")
+        assert [answer["text"] for answer in answers] == ["one two three", "", "one two three"]
+        assert "too long for the provider" in answers[1]["error"]["message"], answers[1]
+        assert [len(request.history[-1].content) for request in scene.pool.model.requests] == [1_100_000, 10]
 
 
-def test_a_key_that_is_not_allowed_is_refused_at_once_and_a_knock_is_told_why(
+async def test_a_key_that_is_not_allowed_is_refused_at_once_and_a_knock_is_told_why(
     sdk_peer_home: Path, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path, AccessRules()) as scene:
-            async with scene.consumer(SMOL.name, "Hello") as peer:
-                await scene.until(lambda event: getattr(event, "state", None) is ConnectionState.REFUSED)
-                # From here on: how long it takes to start and to find us is no matter of ours.
-                await peer.until("load-failed", limit=SILENCE)
-                assert await peer.finish() == 1
-            scene.policy.set_rules(AccessRules(knock=True))
-            async with scene.consumer(SMOL.name, "Hello") as peer:
-                assert await peer.finish() == 1
-            message = peer.of("error")[0]["message"]
-            assert f"Ask its owner to allow your key: {CONSUMER_KEY.hex()}" in message
-            states = {event.state for event in scene.events if isinstance(event, ConnectionChanged)}
-            assert states == {ConnectionState.REFUSED, ConnectionState.KNOCK}
-            assert scene.pool.loads == 0
-
-    asyncio.run(main())
+    async with stage(sdk_peer_home, tmp_path, AccessRules()) as scene:
+        async with scene.consumer(SMOL.name, "Hello") as peer:
+            await scene.until(lambda event: getattr(event, "state", None) is ConnectionState.REFUSED)
+            # From here on: how long it takes to start and to find us is no matter of ours.
+            await peer.until("load-failed", limit=SILENCE)
+            assert await peer.finish() == 1
+        scene.policy.set_rules(AccessRules(knock=True))
+        async with scene.consumer(SMOL.name, "Hello") as peer:
+            assert await peer.finish() == 1
+        message = peer.of("error")[0]["message"]
+        assert f"Ask its owner to allow your key: {CONSUMER_KEY.hex()}" in message
+        states = {event.state for event in scene.events if isinstance(event, ConnectionChanged)}
+        assert states == {ConnectionState.REFUSED, ConnectionState.KNOCK}
+        assert scene.pool.loads == 0
 
 
 def test_what_strangers_may_not_call_is_answered_in_its_shape(sdk_peer_home: Path, tmp_path: Path) -> None:
@@ -279,18 +255,15 @@ def test_what_strangers_may_not_call_is_answered_in_its_shape(sdk_peer_home: Pat
     asyncio.run(main())
 
 
-def test_a_killed_consumer_stops_its_generation(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            scene.pool.model.words = ["word "] * 100_000
-            async with scene.consumer(SMOL.name, "Hello") as peer:
-                await peer.until("token")
-                peer.kill()
-                async with asyncio.timeout(60):
-                    while not scene.log.finished:
-                        await scene.changed.wait()
-                        scene.changed.clear()
-            assert scene.log.outcomes == ["disconnected"]
-            assert scene.pool.model.running == {}
-
-    asyncio.run(main())
+async def test_a_killed_consumer_stops_its_generation(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        scene.pool.model.words = ["word "] * 100_000
+        async with scene.consumer(SMOL.name, "Hello") as peer:
+            await peer.until("token")
+            peer.kill()
+            async with asyncio.timeout(60):
+                while not scene.log.finished:
+                    await scene.changed.wait()
+                    scene.changed.clear()
+        assert scene.log.outcomes == ["disconnected"]
+        assert scene.pool.model.running == {}

@@ -5,7 +5,6 @@ The kit leaves the SDK's embedding engine out (130 MB), so this is what CI canno
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import subprocess
@@ -52,33 +51,30 @@ def embedding_home(sdk_peer_home: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_a_javascript_provider_makes_our_embeddings(
+async def test_a_javascript_provider_makes_our_embeddings(
     embedding_home: Path, embedding_model_path: Path, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with await create_testnet(4) as net:
-            bootstrap = tuple(net.bootstrap)
-            async with (
-                SdkPeer(embedding_home, tmp_path / "provider", bootstrap, "provider.mjs") as peer,
-                Core(CoreConfig(tmp_path / "guest", bytes(32), bootstrap=bootstrap)) as guest,
-            ):
-                key = (await peer.until("ready"))["publicKey"]
-                loaded = await guest.consumer.load_model(
-                    str(embedding_model_path),
-                    delegate=Delegate(bytes.fromhex(key), timeout=60),
-                    model_type=EMBEDDING_MODEL_TYPE,
-                    model_config={"device": "cpu", "gpuLayers": 0},
-                )
-                plain = [entry for entry in ORIGINAL if "[SEP]" not in entry["text"]]  # the SDK takes it for a token
-                texts = [entry["text"] for entry in plain]
-                vectors = numpy.array((await guest.consumer.embed(loaded.model_id, texts)).embedding)
-                original = numpy.array([entry["vector"] for entry in plain])
-                cosines = (vectors * original).sum(1) / numpy.linalg.norm(vectors, axis=1)
-                assert cosines.min() > 0.999
-                single = (await guest.consumer.embed(loaded.model_id, texts[0])).embedding
-                assert float(numpy.dot(single, vectors[0])) > 0.999
-                with pytest.raises(ProviderError, match="context overflow"):
-                    await guest.consumer.embed(loaded.model_id, "word " * 600)
-                assert await guest.consumer.unload_model(loaded.model_id)
-
-    asyncio.run(main())
+    async with await create_testnet(4) as net:
+        bootstrap = tuple(net.bootstrap)
+        async with (
+            SdkPeer(embedding_home, tmp_path / "provider", bootstrap, "provider.mjs") as peer,
+            Core(CoreConfig(tmp_path / "guest", bytes(32), bootstrap=bootstrap)) as guest,
+        ):
+            key = (await peer.until("ready"))["publicKey"]
+            loaded = await guest.consumer.load_model(
+                str(embedding_model_path),
+                delegate=Delegate(bytes.fromhex(key), timeout=60),
+                model_type=EMBEDDING_MODEL_TYPE,
+                model_config={"device": "cpu", "gpuLayers": 0},
+            )
+            plain = [entry for entry in ORIGINAL if "[SEP]" not in entry["text"]]  # the SDK takes it for a token
+            texts = [entry["text"] for entry in plain]
+            vectors = numpy.array((await guest.consumer.embed(loaded.model_id, texts)).embedding)
+            original = numpy.array([entry["vector"] for entry in plain])
+            cosines = (vectors * original).sum(1) / numpy.linalg.norm(vectors, axis=1)
+            assert cosines.min() > 0.999
+            single = (await guest.consumer.embed(loaded.model_id, texts[0])).embedding
+            assert float(numpy.dot(single, vectors[0])) > 0.999
+            with pytest.raises(ProviderError, match="context overflow"):
+                await guest.consumer.embed(loaded.model_id, "word " * 600)
+            assert await guest.consumer.unload_model(loaded.model_id)

@@ -64,35 +64,34 @@ def speech_home(sdk_peer_home: Path, tmp_path: Path) -> Path:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("audio_format", ["s16le", "f32le"])
-def test_a_javascript_provider_writes_down_our_recording(audio_format: str, speech_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with await create_testnet(4) as net:
-            bootstrap = tuple(net.bootstrap)
-            async with (
-                SdkPeer(speech_home, tmp_path / "provider", bootstrap, "provider.mjs") as peer,
-                Core(CoreConfig(tmp_path / "guest", bytes(32), bootstrap=bootstrap)) as guest,
-            ):
-                key = (await peer.until("ready"))["publicKey"]
-                loaded = await guest.consumer.load_model(
-                    str(english_model()),
-                    delegate=Delegate(bytes.fromhex(key), timeout=60),
-                    model_type=SPEECH_MODEL_TYPE,
-                    model_config={"audio_format": audio_format},
-                )
-                sound = AudioFile(kennedy_wav())
-                events = [event async for event in guest.consumer.transcribe(loaded.model_id, sound)]
-                segments = [event for event in events if isinstance(event, Segment)]
-                text = " ".join(segment.text for segment in segments).lower()
-                assert "ask not what your country can do for you" in text
-                assert segments[0].start_ms < 2000 and 9000 < segments[-1].end_ms <= 11_000
-                assert isinstance(events[-1], Finished) and events[-1].audio_ms == pytest.approx(11_000, abs=50)
+async def test_a_javascript_provider_writes_down_our_recording(
+    audio_format: str, speech_home: Path, tmp_path: Path
+) -> None:
+    async with await create_testnet(4) as net:
+        bootstrap = tuple(net.bootstrap)
+        async with (
+            SdkPeer(speech_home, tmp_path / "provider", bootstrap, "provider.mjs") as peer,
+            Core(CoreConfig(tmp_path / "guest", bytes(32), bootstrap=bootstrap)) as guest,
+        ):
+            key = (await peer.until("ready"))["publicKey"]
+            loaded = await guest.consumer.load_model(
+                str(english_model()),
+                delegate=Delegate(bytes.fromhex(key), timeout=60),
+                model_type=SPEECH_MODEL_TYPE,
+                model_config={"audio_format": audio_format},
+            )
+            sound = AudioFile(kennedy_wav())
+            events = [event async for event in guest.consumer.transcribe(loaded.model_id, sound)]
+            segments = [event for event in events if isinstance(event, Segment)]
+            text = " ".join(segment.text for segment in segments).lower()
+            assert "ask not what your country can do for you" in text
+            assert segments[0].start_ms < 2000 and 9000 < segments[-1].end_ms <= 11_000
+            assert isinstance(events[-1], Finished) and events[-1].audio_ms == pytest.approx(11_000, abs=50)
 
-                leaving = asyncio.create_task(anext(guest.consumer.transcribe(loaded.model_id, sound)))
-                await asyncio.sleep(1)
-                leaving.cancel()
-                await asyncio.wait({leaving})
-                again = [event async for event in guest.consumer.transcribe(loaded.model_id, sound)]
-                assert [event.text for event in again if isinstance(event, Segment)] == [s.text for s in segments]
-                assert await guest.consumer.unload_model(loaded.model_id)
-
-    asyncio.run(main())
+            leaving = asyncio.create_task(anext(guest.consumer.transcribe(loaded.model_id, sound)))
+            await asyncio.sleep(1)
+            leaving.cancel()
+            await asyncio.wait({leaving})
+            again = [event async for event in guest.consumer.transcribe(loaded.model_id, sound)]
+            assert [event.text for event in again if isinstance(event, Segment)] == [s.text for s in segments]
+            assert await guest.consumer.unload_model(loaded.model_id)

@@ -51,45 +51,42 @@ RAW = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</t
 WITH_TOOLS = ("--model-config", json.dumps({"tools": True}))
 
 
-def test_a_javascript_consumer_gets_calls_and_sends_results_back(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with provided(sdk_peer_home, tmp_path) as scene:
-            scene.pool.model.words = ["Let me look. "]
-            scene.pool.model.calls = [
-                Called("abcdefghi", "get_weather", '{"city": "Paris"}', RAW),
-                NotCalled(ToolErrorCode.UNKNOWN_TOOL, "There is no tool."),
-            ]
-            extras = json.dumps({"tools": [TOOL], "toolDialect": "hermes"})
-            async with scene.consumer(SMOL.name, "Weather?", *WITH_TOOLS, "--request", extras) as peer:
-                assert await peer.finish() == 0, peer.events
-            (final,) = peer.of("final")
-            assert final["text"] == "Let me look. "
-            (call,) = final["toolCalls"]
-            assert (call["id"], call["name"], call["arguments"]) == ("abcdefghi", "get_weather", {"city": "Paris"})
-            events = [event["data"] for event in peer.of("completion-event")]
-            assert [event["error"]["code"] for event in events if event["type"] == "toolError"] == ["UNKNOWN_TOOL"]
-            (done,) = [event for event in events if event["type"] == "completionDone"]
-            request = scene.pool.model.requests[-1]
-            (tool,) = request.tools
-            assert (tool.name, json.loads(tool.parameters)) == ("get_weather", PARAMETERS)
-            assert request.tool_dialect == "hermes"
-            # As its own examples do: what was said, whole, and then the result.
-            history = [
-                {"role": "user", "content": "Weather?"},
-                {"role": "assistant", "content": done["raw"]["fullText"]},
-                {"role": "tool", "content": "Sunny"},
-            ]
-            assert RAW in history[1]["content"]
-            extras = json.dumps({"tools": [TOOL], "history": history})
-            async with scene.consumer(SMOL.name, "-", *WITH_TOOLS, "--request", extras) as peer:
-                assert await peer.finish() == 0, peer.events
-            assert [message.role for message in scene.pool.model.requests[-1].history] == ["user", "assistant", "tool"]
-            # Loaded without tools, it never hears of them.
-            async with scene.consumer(SMOL.name, "Weather?", "--request", extras) as peer:
-                assert await peer.finish() == 0, peer.events
-            assert not scene.pool.model.requests[-1].tools
-
-    asyncio.run(main())
+async def test_a_javascript_consumer_gets_calls_and_sends_results_back(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with provided(sdk_peer_home, tmp_path) as scene:
+        scene.pool.model.words = ["Let me look. "]
+        scene.pool.model.calls = [
+            Called("abcdefghi", "get_weather", '{"city": "Paris"}', RAW),
+            NotCalled(ToolErrorCode.UNKNOWN_TOOL, "There is no tool."),
+        ]
+        extras = json.dumps({"tools": [TOOL], "toolDialect": "hermes"})
+        async with scene.consumer(SMOL.name, "Weather?", *WITH_TOOLS, "--request", extras) as peer:
+            assert await peer.finish() == 0, peer.events
+        (final,) = peer.of("final")
+        assert final["text"] == "Let me look. "
+        (call,) = final["toolCalls"]
+        assert (call["id"], call["name"], call["arguments"]) == ("abcdefghi", "get_weather", {"city": "Paris"})
+        events = [event["data"] for event in peer.of("completion-event")]
+        assert [event["error"]["code"] for event in events if event["type"] == "toolError"] == ["UNKNOWN_TOOL"]
+        (done,) = [event for event in events if event["type"] == "completionDone"]
+        request = scene.pool.model.requests[-1]
+        (tool,) = request.tools
+        assert (tool.name, json.loads(tool.parameters)) == ("get_weather", PARAMETERS)
+        assert request.tool_dialect == "hermes"
+        # As its own examples do: what was said, whole, and then the result.
+        history = [
+            {"role": "user", "content": "Weather?"},
+            {"role": "assistant", "content": done["raw"]["fullText"]},
+            {"role": "tool", "content": "Sunny"},
+        ]
+        assert RAW in history[1]["content"]
+        extras = json.dumps({"tools": [TOOL], "history": history})
+        async with scene.consumer(SMOL.name, "-", *WITH_TOOLS, "--request", extras) as peer:
+            assert await peer.finish() == 0, peer.events
+        assert [message.role for message in scene.pool.model.requests[-1].history] == ["user", "assistant", "tool"]
+        # Loaded without tools, it never hears of them.
+        async with scene.consumer(SMOL.name, "Weather?", "--request", extras) as peer:
+            assert await peer.finish() == 0, peer.events
+        assert not scene.pool.model.requests[-1].tools
 
 
 def test_a_javascript_consumer_gets_thinking_apart_and_keeps_to_a_schema(sdk_peer_home: Path, tmp_path: Path) -> None:
@@ -112,16 +109,13 @@ def test_a_javascript_consumer_gets_thinking_apart_and_keeps_to_a_schema(sdk_pee
     asyncio.run(main())
 
 
-def test_a_javascript_consumers_unbounded_tools_are_refused_by_name(sdk_peer_home: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with provided(sdk_peer_home, tmp_path) as scene:
-            many = json.dumps({"tools": [{**TOOL, "name": f"tool{place}"} for place in range(129)]})
-            async with scene.consumer(SMOL.name, "Weather?", *WITH_TOOLS, "--request", many) as peer:
-                assert await peer.finish() == 1
-            assert any("128 tools" in json.dumps(event) for event in peer.events), json.dumps(peer.events[-4:])
-            assert not scene.pool.model.requests
-
-    asyncio.run(main())
+async def test_a_javascript_consumers_unbounded_tools_are_refused_by_name(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async with provided(sdk_peer_home, tmp_path) as scene:
+        many = json.dumps({"tools": [{**TOOL, "name": f"tool{place}"} for place in range(129)]})
+        async with scene.consumer(SMOL.name, "Weather?", *WITH_TOOLS, "--request", many) as peer:
+            assert await peer.finish() == 1
+        assert any("128 tools" in json.dumps(event) for event in peer.events), json.dumps(peer.events[-4:])
+        assert not scene.pool.model.requests
 
 
 ASKED = [HistoryMessage("user", "What is the weather in Paris?")]

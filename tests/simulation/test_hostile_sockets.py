@@ -64,101 +64,89 @@ def when(match: Callable[[str], bool], error: OSError) -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize("offload", [True, False])
-def test_a_full_send_buffer_queues_in_order_and_within_bounds(offload: bool) -> None:
-    async def main() -> None:
-        received: list[tuple[bytes, Address]] = []
-        sender, double = moody(offload, [])
-        receiver = SystemNetwork().open("127.0.0.1", 0, received.extend)
-        try:
-            double.mood = when(lambda name: name.startswith("send"), BlockingIOError())
-            datagrams = [n.to_bytes(4, "big") for n in range(300)]
-            sender.send_train(datagrams[:100], receiver.address)
-            sender.send_many([(datagram, receiver.address) for datagram in datagrams[100:200]])
-            sender.send_train(datagrams[200:], receiver.address)
-            await asyncio.sleep(0)
-            assert not received
-            double.mood = lambda name: None
-            async with asyncio.timeout(3):
-                while len(received) < 300:
-                    await asyncio.sleep(0.005)
-            assert [datagram for datagram, _ in received] == datagrams
-            double.mood = when(lambda name: name.startswith("send"), BlockingIOError())
-            for _ in range(200):
-                sender.send_train([bytes(100)] * 100, receiver.address)
-            assert len(sender._queue) <= 8192
-        finally:
-            sender.close()
-            receiver.close()
-
-    asyncio.run(main())
+async def test_a_full_send_buffer_queues_in_order_and_within_bounds(offload: bool) -> None:
+    received: list[tuple[bytes, Address]] = []
+    sender, double = moody(offload, [])
+    receiver = SystemNetwork().open("127.0.0.1", 0, received.extend)
+    try:
+        double.mood = when(lambda name: name.startswith("send"), BlockingIOError())
+        datagrams = [n.to_bytes(4, "big") for n in range(300)]
+        sender.send_train(datagrams[:100], receiver.address)
+        sender.send_many([(datagram, receiver.address) for datagram in datagrams[100:200]])
+        sender.send_train(datagrams[200:], receiver.address)
+        await asyncio.sleep(0)
+        assert not received
+        double.mood = lambda name: None
+        async with asyncio.timeout(3):
+            while len(received) < 300:
+                await asyncio.sleep(0.005)
+        assert [datagram for datagram, _ in received] == datagrams
+        double.mood = when(lambda name: name.startswith("send"), BlockingIOError())
+        for _ in range(200):
+            sender.send_train([bytes(100)] * 100, receiver.address)
+        assert len(sender._queue) <= 8192
+    finally:
+        sender.close()
+        receiver.close()
 
 
 @pytest.mark.parametrize("offload", [True, False])
 @pytest.mark.parametrize("code", [errno.ENETUNREACH, errno.EPERM, errno.EMSGSIZE, errno.ENOBUFS, errno.ECONNREFUSED])
-def test_errors_on_sending_are_loss(code: int, offload: bool) -> None:
-    async def main() -> None:
-        sender, double = moody(offload, [])
-        try:
-            double.mood = raises(OSError(code, "no"))
-            sender.send_train([b"12"] * 10, NOBODY)
-            sender.send_many([(b"12", NOBODY)] * 10)
-            double.mood = lambda name: None
-            sender.send_many([(b"12", NOBODY)])
-            assert not sender._queue
-        finally:
-            sender.close()
+async def test_errors_on_sending_are_loss(code: int, offload: bool) -> None:
+    sender, double = moody(offload, [])
+    try:
+        double.mood = raises(OSError(code, "no"))
         sender.send_train([b"12"] * 10, NOBODY)
         sender.send_many([(b"12", NOBODY)] * 10)
+        double.mood = lambda name: None
+        sender.send_many([(b"12", NOBODY)])
+        assert not sender._queue
+    finally:
         sender.close()
-
-    asyncio.run(main())
+    sender.send_train([b"12"] * 10, NOBODY)
+    sender.send_many([(b"12", NOBODY)] * 10)
+    sender.close()
 
 
 @pytest.mark.parametrize("offload", [True, False])
 @pytest.mark.parametrize("code", [errno.ECONNREFUSED, errno.ENETDOWN, errno.ENOMEM])
-def test_an_error_on_reading_that_stays_does_not_hang_the_loop(code: int, offload: bool) -> None:
-    async def main() -> None:
-        received: list[tuple[bytes, Address]] = []
-        reader, double = moody(offload, received)
-        try:
-            double.mood = raises(OSError(code, "no"))
-            for _ in range(3):
-                reader._on_readable()
-            double.mood = lambda name: None
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
-                plain.sendto(b"at last", reader.address)
-            async with asyncio.timeout(3):
-                while not received:
-                    await asyncio.sleep(0.005)
-        finally:
-            reader.close()
-
-    asyncio.run(main())
+async def test_an_error_on_reading_that_stays_does_not_hang_the_loop(code: int, offload: bool) -> None:
+    received: list[tuple[bytes, Address]] = []
+    reader, double = moody(offload, received)
+    try:
+        double.mood = raises(OSError(code, "no"))
+        for _ in range(3):
+            reader._on_readable()
+        double.mood = lambda name: None
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+            plain.sendto(b"at last", reader.address)
+        async with asyncio.timeout(3):
+            while not received:
+                await asyncio.sleep(0.005)
+    finally:
+        reader.close()
 
 
 @pytest.mark.parametrize("offload", [True, False])
-def test_an_error_between_datagrams_loses_none(offload: bool) -> None:
-    async def main() -> None:
-        received: list[tuple[bytes, Address]] = []
-        reader, double = moody(offload, received)
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
-                for n in range(20):
-                    plain.sendto(bytes([n]), reader.address)
+async def test_an_error_between_datagrams_loses_none(offload: bool) -> None:
+    received: list[tuple[bytes, Address]] = []
+    reader, double = moody(offload, received)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+            for n in range(20):
+                plain.sendto(bytes([n]), reader.address)
 
-            def mood(name: str) -> None:
-                if double.calls % 2:
-                    raise OSError(errno.ECONNREFUSED, "an answer to something sent long ago")
+        def mood(name: str) -> None:
+            if double.calls % 2:
+                raise OSError(errno.ECONNREFUSED, "an answer to something sent long ago")
 
-            double.mood = mood
-            async with asyncio.timeout(3):
-                while len(received) < 20:
-                    await asyncio.sleep(0.005)
-            assert [datagram for datagram, _ in received] == [bytes([n]) for n in range(20)]
-        finally:
-            reader.close()
-
-    asyncio.run(main())
+        double.mood = mood
+        async with asyncio.timeout(3):
+            while len(received) < 20:
+                await asyncio.sleep(0.005)
+        assert [datagram for datagram, _ in received] == [bytes([n]) for n in range(20)]
+    finally:
+        reader.close()
 
 
 def test_junk_over_true_sockets_does_not_disturb_an_open_connection() -> None:

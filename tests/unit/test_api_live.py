@@ -14,18 +14,15 @@ from qvac_core.engines.speech import SpeechModel
 from qvac_core.errors import InferenceCancelled, ModelError
 
 
-def test_close_ends_what_is_heard_live() -> None:
-    async def main() -> None:
-        live = LiveTranscription(cast(SpeechModel, object()))
-        _session.lives.add(live)
-        waiting = asyncio.ensure_future(anext(aiter(live)))
-        await asyncio.sleep(0)
-        async with asyncio.timeout(20):
-            await close()
-            with pytest.raises(InferenceCancelled):
-                await waiting
-        with pytest.raises(ModelError, match="has ended"):
-            await live.write(bytes(4))
-        assert not _session.lives
-
-    asyncio.run(main())
+async def test_close_ends_what_is_heard_live() -> None:
+    live = LiveTranscription(cast(SpeechModel, object()))
+    _session.lives.add(live)
+    waiting = asyncio.ensure_future(anext(aiter(live)))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await close()
+        with pytest.raises(InferenceCancelled):
+            await waiting
+    with pytest.raises(ModelError, match="has ended"):
+        await live.write(bytes(4))
+    assert not _session.lives

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
@@ -225,19 +224,16 @@ def damaged_packages() -> list[bytes]:
         b"PK\x03\x04 no package",
     ],
 )
-def test_what_is_not_whole_brings_nothing(tmp_path: Path, data: bytes) -> None:
-    async def main() -> None:
-        store = Store.open(DataDir(tmp_path / "data", explicit=True), now=1.0)
-        files = ChatFiles(store.database, store.conversations, store.pictures)
-        bad = tmp_path / "bad.json"
-        bad.write_bytes(data)
-        report = await files.import_files([bad, tmp_path / "absent.json"])
-        assert [name for name, _ in report.refused] == ["bad.json", "absent.json"]
-        assert all(why.endswith(".") for _, why in report.refused)
-        assert store.conversations.list() == ()
-        store.close()
-
-    asyncio.run(main())
+async def test_what_is_not_whole_brings_nothing(tmp_path: Path, data: bytes) -> None:
+    store = Store.open(DataDir(tmp_path / "data", explicit=True), now=1.0)
+    files = ChatFiles(store.database, store.conversations, store.pictures)
+    bad = tmp_path / "bad.json"
+    bad.write_bytes(data)
+    report = await files.import_files([bad, tmp_path / "absent.json"])
+    assert [name for name, _ in report.refused] == ["bad.json", "absent.json"]
+    assert all(why.endswith(".") for _, why in report.refused)
+    assert store.conversations.list() == ()
+    store.close()
 
 
 def test_a_node_without_a_name_ends_in_nothing() -> None:
@@ -283,45 +279,39 @@ def test_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
         read_file(tmp_path / "a.json")
 
 
-def test_what_was_hung_behind_something_younger_comes_back(tmp_path: Path) -> None:
+async def test_what_was_hung_behind_something_younger_comes_back(tmp_path: Path) -> None:
     """A recording stays in view where a question is answered again: the older answer stands behind it from then on."""
 
-    async def main() -> None:
-        here = Store.open(DataDir(tmp_path / "here", explicit=True), now=1.0)
-        there = Store.open(DataDir(tmp_path / "there", explicit=True), now=1.0)
-        kept = here.conversations
-        id = kept.create(Target(), 1.0, title="Heard").id
-        for at, (name, role) in enumerate((("q", "user"), ("a", "assistant"), ("t", TRANSCRIPT))):
-            kept.append(id, Message(name, role, name, float(at)), float(at))
-        kept.hang(id, "t", "q")
-        kept.hang(id, "a", "t")
-        kept.append(id, Message("b", "assistant", "b", 9.0), 9.0, after="t")
-        out = tmp_path / "out.json"
-        await ChatFiles(here.database, kept, here.pictures).export((), "json", out)
-        report = await ChatFiles(there.database, there.conversations, there.pictures).import_files([out])
-        assert report.refused == ()
-        assert [m.role for m in there.conversations.messages(id)] == ["user", TRANSCRIPT, "assistant"]
-        assert there.conversations.messages(id)[-1].text == "b"
-        assert sorted(m.text for m, _ in there.conversations.tree(id) if m.role != TRANSCRIPT) == ["a", "b", "q"]
-        here.close()
-        there.close()
-
-    asyncio.run(main())
+    here = Store.open(DataDir(tmp_path / "here", explicit=True), now=1.0)
+    there = Store.open(DataDir(tmp_path / "there", explicit=True), now=1.0)
+    kept = here.conversations
+    id = kept.create(Target(), 1.0, title="Heard").id
+    for at, (name, role) in enumerate((("q", "user"), ("a", "assistant"), ("t", TRANSCRIPT))):
+        kept.append(id, Message(name, role, name, float(at)), float(at))
+    kept.hang(id, "t", "q")
+    kept.hang(id, "a", "t")
+    kept.append(id, Message("b", "assistant", "b", 9.0), 9.0, after="t")
+    out = tmp_path / "out.json"
+    await ChatFiles(here.database, kept, here.pictures).export((), "json", out)
+    report = await ChatFiles(there.database, there.conversations, there.pictures).import_files([out])
+    assert report.refused == ()
+    assert [m.role for m in there.conversations.messages(id)] == ["user", TRANSCRIPT, "assistant"]
+    assert there.conversations.messages(id)[-1].text == "b"
+    assert sorted(m.text for m, _ in there.conversations.tree(id) if m.role != TRANSCRIPT) == ["a", "b", "q"]
+    here.close()
+    there.close()
 
 
-def test_a_tool_that_asked_when_the_program_was_killed_asks_nobody_in_the_export(tmp_path: Path) -> None:
-    async def main() -> None:
-        store = Store.open(DataDir(tmp_path / "here", explicit=True), now=1.0)
-        id = store.conversations.create(Target(), 1.0, title="Asked").id
-        use = ToolUse("u", "Files", "count_rows", "count_rows", "{}", 0, 1, UseState.ASKS)
-        store.conversations.append(id, Message("m", "assistant", "", 2.0, status="streaming", tools=(use,)), 2.0)
-        store.conversations.close_unfinished()  # of the next start
-        out = tmp_path / "out.md"
-        await ChatFiles(store.database, store.conversations, store.pictures).export((), "markdown", out)
-        store.close()
-        assert "`count_rows`, stopped" in out.read_text(encoding="utf-8")
-
-    asyncio.run(main())
+async def test_a_tool_that_asked_when_the_program_was_killed_asks_nobody_in_the_export(tmp_path: Path) -> None:
+    store = Store.open(DataDir(tmp_path / "here", explicit=True), now=1.0)
+    id = store.conversations.create(Target(), 1.0, title="Asked").id
+    use = ToolUse("u", "Files", "count_rows", "count_rows", "{}", 0, 1, UseState.ASKS)
+    store.conversations.append(id, Message("m", "assistant", "", 2.0, status="streaming", tools=(use,)), 2.0)
+    store.conversations.close_unfinished()  # of the next start
+    out = tmp_path / "out.md"
+    await ChatFiles(store.database, store.conversations, store.pictures).export((), "markdown", out)
+    store.close()
+    assert "`count_rows`, stopped" in out.read_text(encoding="utf-8")
 
 
 def test_a_path_that_comes_back_to_itself_is_cut(tmp_path: Path) -> None:
@@ -329,32 +319,29 @@ def test_a_path_that_comes_back_to_itself_is_cut(tmp_path: Path) -> None:
     assert len(back.shown) == 2
 
 
-def test_pictures_travel_along_and_the_packed_export_of_chatgpt_is_read(tmp_path: Path) -> None:
-    async def main() -> None:
-        store = Store.open(DataDir(tmp_path / "here", explicit=True), now=1.0)
-        there = Store.open(DataDir(tmp_path / "there", explicit=True), now=1.0)
-        files = ChatFiles(store.database, store.conversations, store.pictures)
-        sha256 = store.pictures.keep(PNG)
-        id = store.conversations.create(Target(), 1.0, title="Seen").id
-        shown = (Picture(sha256, "image/png", "a.png"), Picture("00" * 32, "image/png", "gone.png"))
-        store.conversations.append(id, Message("q", "user", "Look", 1.0, pictures=shown), 1.0)
-        assert await files.export((), "json", tmp_path / "out.json") == 1
-        changes: list[int] = []
-        into = ChatFiles(there.database, there.conversations, there.pictures, lambda: changes.append(1))
-        with zipfile.ZipFile(tmp_path / "export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("conversations.json", json.dumps(CHATGPT))
-            archive.writestr("chat.html", "<p>")
-        report = await into.import_files([tmp_path / "out.json", tmp_path / "export.zip"])
-        assert report.refused == ()
-        assert len(report.conversations) == 2
-        assert changes == [1]
-        (message,) = there.conversations.messages(id)
-        assert [picture.name for picture in message.pictures] == ["a.png"]
-        assert there.pictures.read(sha256) == PNG
-        store.close()
-        there.close()
-
-    asyncio.run(main())
+async def test_pictures_travel_along_and_the_packed_export_of_chatgpt_is_read(tmp_path: Path) -> None:
+    store = Store.open(DataDir(tmp_path / "here", explicit=True), now=1.0)
+    there = Store.open(DataDir(tmp_path / "there", explicit=True), now=1.0)
+    files = ChatFiles(store.database, store.conversations, store.pictures)
+    sha256 = store.pictures.keep(PNG)
+    id = store.conversations.create(Target(), 1.0, title="Seen").id
+    shown = (Picture(sha256, "image/png", "a.png"), Picture("00" * 32, "image/png", "gone.png"))
+    store.conversations.append(id, Message("q", "user", "Look", 1.0, pictures=shown), 1.0)
+    assert await files.export((), "json", tmp_path / "out.json") == 1
+    changes: list[int] = []
+    into = ChatFiles(there.database, there.conversations, there.pictures, lambda: changes.append(1))
+    with zipfile.ZipFile(tmp_path / "export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("conversations.json", json.dumps(CHATGPT))
+        archive.writestr("chat.html", "<p>")
+    report = await into.import_files([tmp_path / "out.json", tmp_path / "export.zip"])
+    assert report.refused == ()
+    assert len(report.conversations) == 2
+    assert changes == [1]
+    (message,) = there.conversations.messages(id)
+    assert [picture.name for picture in message.pictures] == ["a.png"]
+    assert there.pictures.read(sha256) == PNG
+    store.close()
+    there.close()
 
 
 NAMES = [

@@ -133,17 +133,14 @@ def test_what_was_heard_before_a_failure_is_told_with_it() -> None:
     heard(ScriptedSession(SAID, EngineCrashed("The speech process ended.")), test)
 
 
-def test_nobody_who_listens_is_an_error_of_the_call() -> None:
-    async def main() -> None:
-        async def nobody(listener: Target, language: str) -> ScriptedSession:
-            raise ModelError("No model.", name="NO_SPEECH_MODEL")
+async def test_nobody_who_listens_is_an_error_of_the_call() -> None:
+    async def nobody(listener: Target, language: str) -> ScriptedSession:
+        raise ModelError("No model.", name="NO_SPEECH_MODEL")
 
-        dictations = Dictations(nobody, EventHub())
-        with pytest.raises(ModelError):
-            await dictations.start("d", Target(), "")
-        await dictations.close()
-
-    asyncio.run(main())
+    dictations = Dictations(nobody, EventHub())
+    with pytest.raises(ModelError):
+        await dictations.start("d", Target(), "")
+    await dictations.close()
 
 
 def translated(

@@ -31,6 +31,8 @@ from qvac_core.errors import (
 from tests.unit.delegation_room import ASK, CONSUMER_KEY, DELEGATE, PROVIDER_KEY
 from tests.unit.memory_stream import MemoryStream, run, settle, stream_pair
 
+RUNNER = run
+
 
 class FakeProvider:
     """A provider that answers every request as a test says; None = never."""
@@ -270,68 +272,62 @@ def test_we_never_leave_with_the_flag_that_ends_a_javascript_provider() -> None:
     with_provider(test)
 
 
-def test_keepalives_go_to_our_own_providers_only_and_tell_a_suspect() -> None:
-    async def main() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            provider = FakeProvider(tasks)
-            suspects: list[str] = []
-            consumer = Consumer(provider.connect, on_suspect=lambda answer: suspects.append(answer.request_id))
-            provider.lines["completionStream"] = [DELTA]
-            provider.ends = False
-            answer = await consumer.completion("abc", ASK, delegate=DELEGATE)
-            await asyncio.sleep(3)
-            assert provider.of("keepalive") == []
-            await answer.leave()
-            await consumer.disconnect(PROVIDER_KEY)
+async def test_keepalives_go_to_our_own_providers_only_and_tell_a_suspect() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        provider = FakeProvider(tasks)
+        suspects: list[str] = []
+        consumer = Consumer(provider.connect, on_suspect=lambda answer: suspects.append(answer.request_id))
+        provider.lines["completionStream"] = [DELTA]
+        provider.ends = False
+        answer = await consumer.completion("abc", ASK, delegate=DELEGATE)
+        await asyncio.sleep(3)
+        assert provider.of("keepalive") == []
+        await answer.leave()
+        await consumer.disconnect(PROVIDER_KEY)
 
-            provider.replies["hello"] = {"type": "hello", "version": 1, "features": ["keepalive"]}
-            provider.replies["keepalive"] = {"type": "keepalive"}
-            answer = await consumer.completion("abc", ASK, delegate=DELEGATE)
-            await asyncio.sleep(3)
-            assert len(provider.of("keepalive")) >= 5 and suspects == []
-            del provider.replies["keepalive"]
-            await asyncio.sleep(1.5)
-            assert suspects == [answer.request_id] and answer.suspect
-            await consumer.close()
-            provider.end()
-
-    run(main())
+        provider.replies["hello"] = {"type": "hello", "version": 1, "features": ["keepalive"]}
+        provider.replies["keepalive"] = {"type": "keepalive"}
+        answer = await consumer.completion("abc", ASK, delegate=DELEGATE)
+        await asyncio.sleep(3)
+        assert len(provider.of("keepalive")) >= 5 and suspects == []
+        del provider.replies["keepalive"]
+        await asyncio.sleep(1.5)
+        assert suspects == [answer.request_id] and answer.suspect
+        await consumer.close()
+        provider.end()
 
 
-def test_local_fallback_acts_where_the_load_throws_and_not_where_it_is_refused() -> None:
-    async def main() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            provider = FakeProvider(tasks)
-            asked: list[str] = []
+async def test_local_fallback_acts_where_the_load_throws_and_not_where_it_is_refused() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        provider = FakeProvider(tasks)
+        asked: list[str] = []
 
-            async def load_locally(model_src: str, model_config: Any, on_progress: Any, model_type: str) -> str:
-                asked.append(model_src)
-                if model_src == "missing":
-                    raise ModelError("no such file here")
-                return "local-id"
+        async def load_locally(model_src: str, model_config: Any, on_progress: Any, model_type: str) -> str:
+            asked.append(model_src)
+            if model_src == "missing":
+                raise ModelError("no such file here")
+            return "local-id"
 
-            async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
-                if public_key != PROVIDER_KEY:
-                    raise NetworkError("nobody knows it", name="PEER_NOT_FOUND")
-                return await provider.connect(public_key, force_new, seconds)
+        async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
+            if public_key != PROVIDER_KEY:
+                raise NetworkError("nobody knows it", name="PEER_NOT_FOUND")
+            return await provider.connect(public_key, force_new, seconds)
 
-            consumer = Consumer(connect, local_loader=load_locally)
-            gone = Delegate(b"\x55" * 32, fallback_to_local=True)
-            loaded = await consumer.load_model("m", delegate=gone)
-            assert (loaded.model_id, loaded.where) == ("local-id", "local")
-            assert loaded.delegated_error is not None and loaded.delegated_error.name == "PEER_NOT_FOUND"
-            with pytest.raises(ModelError, match=r"Both.*not found on the DHT.*no such file here"):
-                await consumer.load_model("missing", delegate=gone)
-            with pytest.raises(DelegationError):
-                await consumer.load_model("m", delegate=Delegate(b"\x55" * 32))
-            provider.replies["loadModel"] = {"type": "loadModel", "success": False, "error": "not shared"}
-            with pytest.raises(ModelError, match="not shared"):
-                await consumer.load_model("m", delegate=Delegate(PROVIDER_KEY, fallback_to_local=True))
-            assert asked == ["m", "missing"]
-            await consumer.close()
-            provider.end()
-
-    run(main())
+        consumer = Consumer(connect, local_loader=load_locally)
+        gone = Delegate(b"\x55" * 32, fallback_to_local=True)
+        loaded = await consumer.load_model("m", delegate=gone)
+        assert (loaded.model_id, loaded.where) == ("local-id", "local")
+        assert loaded.delegated_error is not None and loaded.delegated_error.name == "PEER_NOT_FOUND"
+        with pytest.raises(ModelError, match=r"Both.*not found on the DHT.*no such file here"):
+            await consumer.load_model("missing", delegate=gone)
+        with pytest.raises(DelegationError):
+            await consumer.load_model("m", delegate=Delegate(b"\x55" * 32))
+        provider.replies["loadModel"] = {"type": "loadModel", "success": False, "error": "not shared"}
+        with pytest.raises(ModelError, match="not shared"):
+            await consumer.load_model("m", delegate=Delegate(PROVIDER_KEY, fallback_to_local=True))
+        assert asked == ["m", "missing"]
+        await consumer.close()
+        provider.end()
 
 
 def test_connects_are_bounded_and_shared() -> None:
@@ -363,32 +359,29 @@ def test_connects_are_bounded_and_shared() -> None:
     run(main())
 
 
-def test_a_timeout_of_a_delegate_is_the_limit_of_its_connect_also_when_it_joins_a_shorter_one() -> None:
-    async def main() -> None:
-        limits: list[float] = []
+async def test_a_timeout_of_a_delegate_is_the_limit_of_its_connect_also_when_it_joins_a_shorter_one() -> None:
+    limits: list[float] = []
 
-        async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
-            limits.append(seconds)
-            await asyncio.sleep(90)
-            raise NetworkError("nobody knows it", name="PEER_NOT_FOUND")
+    async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
+        limits.append(seconds)
+        await asyncio.sleep(90)
+        raise NetworkError("nobody knows it", name="PEER_NOT_FOUND")
 
-        loop = asyncio.get_running_loop()
-        consumer = Consumer(connect, waits=Waits(first_connect=60))
-        before = loop.time()
-        with pytest.raises(DelegationError, match="not found"):
-            await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=120))
-        assert loop.time() - before == pytest.approx(90)
-        assert limits == [120]
-        short = asyncio.create_task(consumer.heartbeat(DELEGATE))
-        await settle()
-        with pytest.raises(DelegationError, match="not found"):
-            await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=200))
-        with pytest.raises(DelegationError, match="within 60 seconds"):
-            await short
-        assert limits[1:] == [60, pytest.approx(140)]
-        await consumer.close()
-
-    run(main())
+    loop = asyncio.get_running_loop()
+    consumer = Consumer(connect, waits=Waits(first_connect=60))
+    before = loop.time()
+    with pytest.raises(DelegationError, match="not found"):
+        await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=120))
+    assert loop.time() - before == pytest.approx(90)
+    assert limits == [120]
+    short = asyncio.create_task(consumer.heartbeat(DELEGATE))
+    await settle()
+    with pytest.raises(DelegationError, match="not found"):
+        await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=200))
+    with pytest.raises(DelegationError, match="within 60 seconds"):
+        await short
+    assert limits[1:] == [60, pytest.approx(140)]
+    await consumer.close()
 
 
 def test_a_delegate_that_is_none_is_refused_before_anything_is_sent() -> None:

@@ -13,6 +13,8 @@ from tests.unit.delegation_room import CONSUMER_KEY, DELEGATE, STRANGER_KEY, pro
 from tests.unit.memory_stream import run
 from tests.unit.scripted_engine import SMOL
 
+RUNNER = run
+
 KNOWN = KnownModel("ab" * 8, SMOL, SMOL.name, LlmConfig(system_prompt="Be kind."))
 ONE, TWO = ChatMessage("user", "One?"), ChatMessage("user", "Two?")
 ANSWER = ChatMessage("assistant", "1")
@@ -89,23 +91,20 @@ def test_what_is_held_of_sessions_is_bounded() -> None:
     assert sessions._held == 0
 
 
-def test_a_provider_keeps_a_session_only_of_whole_answers() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            config = {"system_prompt": "Be kind."}
-            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config=config)
-            history = [HistoryMessage("user", "One?")]
-            await (await consumer.completion(loaded.model_id, history, kv_cache="a")).text
-            history += [HistoryMessage("assistant", "one two three"), HistoryMessage("user", "Two?")]
-            run = await consumer.completion(loaded.model_id, history, kv_cache="a")
-            await anext(run.token_stream)
-            await run.leave()
-            await (await consumer.completion(loaded.model_id, history, kv_cache="a")).text
-            requests = room.pool.model.requests
-            assert [len(request.session) for request in requests] == [1, 2, 1]
-            assert [len(request.history) for request in requests] == [1, 1, 3]
-            assert all(request.session[0] == OPENING for request in requests)
-            await consumer.close()
-
-    run(main())
+async def test_a_provider_keeps_a_session_only_of_whole_answers() -> None:
+    async with provider_room() as room:
+        consumer = room.consumer()
+        config = {"system_prompt": "Be kind."}
+        loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config=config)
+        history = [HistoryMessage("user", "One?")]
+        await (await consumer.completion(loaded.model_id, history, kv_cache="a")).text
+        history += [HistoryMessage("assistant", "one two three"), HistoryMessage("user", "Two?")]
+        run = await consumer.completion(loaded.model_id, history, kv_cache="a")
+        await anext(run.token_stream)
+        await run.leave()
+        await (await consumer.completion(loaded.model_id, history, kv_cache="a")).text
+        requests = room.pool.model.requests
+        assert [len(request.session) for request in requests] == [1, 2, 1]
+        assert [len(request.history) for request in requests] == [1, 1, 3]
+        assert all(request.session[0] == OPENING for request in requests)
+        await consumer.close()

@@ -33,6 +33,8 @@ from tests.unit.memory_stream import run, settle
 from tests.unit.scripted_engine import SMOL
 from tests.unit.test_delegation_hostile import RawPeer
 
+RUNNER = run
+
 
 def asking(*pictures: bytes) -> list[ChatMessage]:
     return [ChatMessage("user", "What is this?", pictures)]
@@ -53,95 +55,80 @@ def shown(room: Room) -> list[tuple[bytes, ...]]:
     return [message.pictures for message in room.pool.model.requests[-1].history]
 
 
-def test_pictures_reach_the_engine_as_they_are_and_travel_once() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer, large = room.consumer(), noise(600)
-            loaded = await loaded_by(room, consumer)
-            told: list[tuple[int, int]] = []
-            history = asking(large, blue())
-            first = await ask(consumer, loaded, history, on_upload=lambda *there: told.append(there))
-            assert await first.text == "one two three"
-            assert shown(room) == [(large, blue())]
-            assert (len(large), len(large)) in told and (len(blue()), len(blue())) in told
-            sent = len(room.streams[0].written)
-            assert sent > len(large)
-            history += [ChatMessage("assistant", "one two three"), ChatMessage("user", "And this?", (chessboard(),))]
-            second = await ask(consumer, loaded, history)
-            assert await second.text == "one two three"
-            assert shown(room) == [(large, blue()), (), (chessboard(),)]
-            assert len(room.streams[0].written) - sent < 8 * 1024
-            await consumer.close()
-
-    run(main())
+async def test_pictures_reach_the_engine_as_they_are_and_travel_once() -> None:
+    async with provider_room() as room:
+        consumer, large = room.consumer(), noise(600)
+        loaded = await loaded_by(room, consumer)
+        told: list[tuple[int, int]] = []
+        history = asking(large, blue())
+        first = await ask(consumer, loaded, history, on_upload=lambda *there: told.append(there))
+        assert await first.text == "one two three"
+        assert shown(room) == [(large, blue())]
+        assert (len(large), len(large)) in told and (len(blue()), len(blue())) in told
+        sent = len(room.streams[0].written)
+        assert sent > len(large)
+        history += [ChatMessage("assistant", "one two three"), ChatMessage("user", "And this?", (chessboard(),))]
+        second = await ask(consumer, loaded, history)
+        assert await second.text == "one two three"
+        assert shown(room) == [(large, blue()), (), (chessboard(),)]
+        assert len(room.streams[0].written) - sent < 8 * 1024
+        await consumer.close()
 
 
-def test_an_answer_about_a_picture_keeps_no_session() -> None:
+async def test_an_answer_about_a_picture_keeps_no_session() -> None:
     """A KV-cache session is text: what follows a picture is read whole, and the session is not touched."""
 
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            loaded = await loaded_by(room, consumer)
-            await (await ask(consumer, loaded, asking(blue()), kv_cache="mine")).text
-            request = room.pool.model.requests[-1]
-            assert request.session == () and [message.role for message in request.history] == ["user"]
-            assert room.provider._service.sessions._sessions == {}
-            await consumer.close()
-
-    run(main())
+    async with provider_room() as room:
+        consumer = room.consumer()
+        loaded = await loaded_by(room, consumer)
+        await (await ask(consumer, loaded, asking(blue()), kv_cache="mine")).text
+        request = room.pool.model.requests[-1]
+        assert request.session == () and [message.role for message in request.history] == ["user"]
+        assert room.provider._service.sessions._sessions == {}
+        await consumer.close()
 
 
-def test_a_model_that_cannot_see_says_so() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            loaded = await loaded_by(room, consumer, vision=False)
-            with pytest.raises(ProviderError, match="cannot see pictures") as caught:
-                await (await ask(consumer, loaded, asking(blue()))).text
-            assert (caught.value.name, caught.value.code) == ("MODEL_OPERATION_NOT_SUPPORTED", 52416)
-            assert caught.value.typed_fields == {"reason": "no_vision"}
-            assert room.pool.model.requests == []
-            await consumer.close()
-
-    run(main())
+async def test_a_model_that_cannot_see_says_so() -> None:
+    async with provider_room() as room:
+        consumer = room.consumer()
+        loaded = await loaded_by(room, consumer, vision=False)
+        with pytest.raises(ProviderError, match="cannot see pictures") as caught:
+            await (await ask(consumer, loaded, asking(blue()))).text
+        assert (caught.value.name, caught.value.code) == ("MODEL_OPERATION_NOT_SUPPORTED", 52416)
+        assert caught.value.typed_fields == {"reason": "no_vision"}
+        assert room.pool.model.requests == []
+        await consumer.close()
 
 
-def test_a_javascript_provider_gets_no_picture_and_the_user_is_told() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            loaded = await loaded_by(room, consumer)
-            connection = consumer.connection(PROVIDER_KEY)
-            assert connection is not None
-            await connection.greeted()
-            connection.hello = None
-            with pytest.raises(DelegationError, match="cannot take pictures: it does not run QVAC Desktop"):
-                await ask(consumer, loaded, asking(blue()))
-            assert room.pool.model.requests == []
-            assert await (await ask(consumer, loaded, asking())).text
-            await consumer.close()
-
-    run(main())
+async def test_a_javascript_provider_gets_no_picture_and_the_user_is_told() -> None:
+    async with provider_room() as room:
+        consumer = room.consumer()
+        loaded = await loaded_by(room, consumer)
+        connection = consumer.connection(PROVIDER_KEY)
+        assert connection is not None
+        await connection.greeted()
+        connection.hello = None
+        with pytest.raises(DelegationError, match="cannot take pictures: it does not run QVAC Desktop"):
+            await ask(consumer, loaded, asking(blue()))
+        assert room.pool.model.requests == []
+        assert await (await ask(consumer, loaded, asking())).text
+        await consumer.close()
 
 
-def test_a_picture_that_was_forgotten_meanwhile_is_named() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            loaded = await loaded_by(room, consumer)
-            room.pool.model.words = ["word "] * 20
-            running = [await ask(consumer, loaded, asking(blue())) for _ in range(4)]  # 3 at a time
-            await settle(50)
-            room.provider._blobs.clear()
-            for answer in running[:3]:
-                assert await answer.text == "word " * 20
-            with pytest.raises(ProviderError, match="Send it again") as caught:
-                await running[3].text
-            assert caught.value.name == "ATTACHMENT_NOT_FOUND"
-            await consumer.close()
-
-    run(main())
+async def test_a_picture_that_was_forgotten_meanwhile_is_named() -> None:
+    async with provider_room() as room:
+        consumer = room.consumer()
+        loaded = await loaded_by(room, consumer)
+        room.pool.model.words = ["word "] * 20
+        running = [await ask(consumer, loaded, asking(blue())) for _ in range(4)]  # 3 at a time
+        await settle(50)
+        room.provider._blobs.clear()
+        for answer in running[:3]:
+            assert await answer.text == "word " * 20
+        with pytest.raises(ProviderError, match="Send it again") as caught:
+            await running[3].text
+        assert caught.value.name == "ATTACHMENT_NOT_FOUND"
+        await consumer.close()
 
 
 @pytest.mark.parametrize(
@@ -152,18 +139,15 @@ def test_a_picture_that_was_forgotten_meanwhile_is_named() -> None:
         ((blue(),) * (PICTURES + 1), "REQUEST_REJECTED_BY_POLICY"),
     ],
 )
-def test_what_is_no_picture_never_leaves_the_consumer(pictures: tuple[bytes, ...], error: str) -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            loaded = await loaded_by(room, consumer)
-            with pytest.raises(ModelError) as caught:
-                await ask(consumer, loaded, asking(*pictures))
-            assert caught.value.name == error
-            assert room.provider._blobs.held_bytes == 0
-            await consumer.close()
-
-    run(main())
+async def test_what_is_no_picture_never_leaves_the_consumer(pictures: tuple[bytes, ...], error: str) -> None:
+    async with provider_room() as room:
+        consumer = room.consumer()
+        loaded = await loaded_by(room, consumer)
+        with pytest.raises(ModelError) as caught:
+            await ask(consumer, loaded, asking(*pictures))
+        assert caught.value.name == error
+        assert room.provider._blobs.held_bytes == 0
+        await consumer.close()
 
 
 def test_files_of_this_machine_are_read_and_those_that_are_none_named(tmp_path: Path) -> None:
@@ -243,49 +227,43 @@ def attached(data: bytes) -> dict[str, Any]:
     return {"path": "", "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def test_every_misuse_is_a_named_refusal_and_the_engine_hears_of_none() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            room.pool.model.vision = True
-            guest = Guest(room)
+async def test_every_misuse_is_a_named_refusal_and_the_engine_hears_of_none() -> None:
+    async with provider_room() as room:
+        room.pool.model.vision = True
+        guest = Guest(room)
+        await guest.load()
+        bomb, text, cut = declared(50_000, 50_000), b"GIF of nothing", shades()[:20]
+        for data in (bomb, text, cut, blue()):
+            await guest.put(data)
+        refused = [
+            ((attached(bomb),), "user", 52420),
+            ((attached(text),), "user", 53852),
+            ((attached(cut),), "user", 53852),
+            ((attached(blue()),) * (PICTURES + 1), "user", 52420),
+            ((attached(b"never put"),), "user", 52407),
+            (({"path": "/etc/passwd"},), "user", 52407),
+            (({"path": "/etc/passwd", "sha256": "../../etc/passwd"},), "user", 53852),
+            (({"path": "", "sha256": "A" * 64},), "user", 53852),
+            ((attached(blue()),), "system", 52416),
+            ((attached(blue()),), "assistant", 52416),
+        ]
+        for attachments, role, code in refused:
+            answer = await guest.ask(*attachments, role=role)
+            assert (answer["type"], answer["code"]) == ("error", code), (attachments, answer)
+            assert "passwd" not in answer["message"]
+        assert room.pool.model.requests == []
+        assert (await guest.ask(attached(blue())))["done"] is True
+
+
+async def test_the_hash_of_anothers_picture_opens_nothing() -> None:
+    async with provider_room(admitting(CONSUMER_KEY, STRANGER_KEY)) as room:
+        room.pool.model.vision = True
+        ann, eve = Guest(room), Guest(room, STRANGER_KEY)
+        for guest in (ann, eve):
             await guest.load()
-            bomb, text, cut = declared(50_000, 50_000), b"GIF of nothing", shades()[:20]
-            for data in (bomb, text, cut, blue()):
-                await guest.put(data)
-            refused = [
-                ((attached(bomb),), "user", 52420),
-                ((attached(text),), "user", 53852),
-                ((attached(cut),), "user", 53852),
-                ((attached(blue()),) * (PICTURES + 1), "user", 52420),
-                ((attached(b"never put"),), "user", 52407),
-                (({"path": "/etc/passwd"},), "user", 52407),
-                (({"path": "/etc/passwd", "sha256": "../../etc/passwd"},), "user", 53852),
-                (({"path": "", "sha256": "A" * 64},), "user", 53852),
-                ((attached(blue()),), "system", 52416),
-                ((attached(blue()),), "assistant", 52416),
-            ]
-            for attachments, role, code in refused:
-                answer = await guest.ask(*attachments, role=role)
-                assert (answer["type"], answer["code"]) == ("error", code), (attachments, answer)
-                assert "passwd" not in answer["message"]
-            assert room.pool.model.requests == []
-            assert (await guest.ask(attached(blue())))["done"] is True
-
-    run(main())
-
-
-def test_the_hash_of_anothers_picture_opens_nothing() -> None:
-    async def main() -> None:
-        async with provider_room(admitting(CONSUMER_KEY, STRANGER_KEY)) as room:
-            room.pool.model.vision = True
-            ann, eve = Guest(room), Guest(room, STRANGER_KEY)
-            for guest in (ann, eve):
-                await guest.load()
-            await ann.put(shades())
-            stolen, unknown = await eve.ask(attached(shades())), await eve.ask(attached(b"nobody's"))
-            assert stolen == unknown and stolen["code"] == 52407
-            (status,) = await eve.says({"type": "blobStatus", "sha256": attached(shades())["sha256"], "sizeBytes": 99})
-            assert status["received"] == 0
-            assert (await ann.ask(attached(shades())))["done"] is True
-
-    run(main())
+        await ann.put(shades())
+        stolen, unknown = await eve.ask(attached(shades())), await eve.ask(attached(b"nobody's"))
+        assert stolen == unknown and stolen["code"] == 52407
+        (status,) = await eve.says({"type": "blobStatus", "sha256": attached(shades())["sha256"], "sizeBytes": 99})
+        assert status["received"] == 0
+        assert (await ann.ask(attached(shades())))["done"] is True

@@ -19,6 +19,8 @@ from qvac_core.errors import ModelError
 from tests.unit.memory_stream import run
 from tests.unit.test_delegation_transcriptions import all_of, connected_plainly, listening, loaded
 
+RUNNER = run
+
 NOISE = np.random.default_rng(7)
 
 
@@ -113,29 +115,26 @@ def test_a_provider_that_is_not_ours_gets_samples_and_its_times_become_those_of_
     run(main())
 
 
-def test_one_that_is_left_or_cancelled_is_read_out_and_the_next_waits_for_it() -> None:
-    async def main() -> None:
-        async with listening() as (room, model):
-            model.step = 1.0
-            consumer, its = await loaded(room)
-            await connected_plainly(consumer)
-            sound = Samples(silence(4).tobytes())
-            events = consumer.transcribe(its, sound)
-            async for _event in events:
-                break
-            await events.aclose()
-            task = asyncio.create_task(all_of(consumer.transcribe(its, sound, request_id="mine")))
-            await asyncio.sleep(0.5)
-            assert len(model.requests) == 1  # the first one is still heard
-            while len(model.requests) < 2:
-                await asyncio.sleep(0.1)
-            await asyncio.sleep(1.5)
-            assert await consumer.cancel(request_id="mine") == 1
-            last = (await task)[-1]
-            assert isinstance(last, Finished) and last.stop_reason is SpeechEnd.CANCELLED
-            assert not model.cancelled
-            await asyncio.sleep(5)
-            assert room.log.outcomes == ["eos", "eos"]
-            await consumer.close()
-
-    run(main())
+async def test_one_that_is_left_or_cancelled_is_read_out_and_the_next_waits_for_it() -> None:
+    async with listening() as (room, model):
+        model.step = 1.0
+        consumer, its = await loaded(room)
+        await connected_plainly(consumer)
+        sound = Samples(silence(4).tobytes())
+        events = consumer.transcribe(its, sound)
+        async for _event in events:
+            break
+        await events.aclose()
+        task = asyncio.create_task(all_of(consumer.transcribe(its, sound, request_id="mine")))
+        await asyncio.sleep(0.5)
+        assert len(model.requests) == 1  # the first one is still heard
+        while len(model.requests) < 2:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1.5)
+        assert await consumer.cancel(request_id="mine") == 1
+        last = (await task)[-1]
+        assert isinstance(last, Finished) and last.stop_reason is SpeechEnd.CANCELLED
+        assert not model.cancelled
+        await asyncio.sleep(5)
+        assert room.log.outcomes == ["eos", "eos"]
+        await consumer.close()

@@ -24,6 +24,8 @@ from tests.unit.delegation_room import ASK, DELEGATE, provider_room
 from tests.unit.memory_stream import run
 from tests.unit.scripted_engine import SMOL
 
+RUNNER = run
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -40,86 +42,73 @@ WEATHER = wire.Tool("function", "get_weather", "The weather.", SCHEMA)
 CALL = ToolCall("id1", "get_weather", '{"city": "Paris"}', '<tool_call>{"name": …}</tool_call>')
 
 
-def test_all_that_is_said_of_tools_reaches_the_engine() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config={"tools": True})
-            assert not consumer.ignores_tools(loaded.model_id)
-            history = [
-                *ASK,
-                wire.HistoryMessage(
-                    "assistant", "", tool_calls=[wire.HistoryCall("id1", "get_weather", {"city": "A"})]
-                ),
-                wire.HistoryMessage("tool", "Sunny", tool_call_id="id1", name="get_weather"),
-            ]
-            answer = await consumer.completion(
-                loaded.model_id,
-                history,
-                tools=[WEATHER],
-                tool_choice=wire.NamedTool("get_weather"),
-                parallel_tool_calls=False,
-                tool_dialect="qwen35",
-            )
-            await answer.text
-            request = room.pool.model.requests[-1]
-            (tool,) = request.tools
-            assert (tool.name, tool.description, json.loads(tool.parameters)) == ("get_weather", "The weather.", SCHEMA)
-            assert request.tool_choice == ToolChoice(ToolMode.NAMED, "get_weather")
-            assert not request.parallel_tool_calls and request.tool_dialect == "qwen35"
-            assert request.history[1:] == (
-                ChatMessage("assistant", "", tool_calls=(ToolCall("id1", "get_weather", '{"city": "A"}'),)),
-                ChatMessage("tool", "Sunny", tool_call_id="id1", name="get_weather"),
-            )
-            await consumer.close()
-
-    run(main())
+async def test_all_that_is_said_of_tools_reaches_the_engine() -> None:
+    async with provider_room() as room:
+        consumer = room.consumer()
+        loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config={"tools": True})
+        assert not consumer.ignores_tools(loaded.model_id)
+        history = [
+            *ASK,
+            wire.HistoryMessage("assistant", "", tool_calls=[wire.HistoryCall("id1", "get_weather", {"city": "A"})]),
+            wire.HistoryMessage("tool", "Sunny", tool_call_id="id1", name="get_weather"),
+        ]
+        answer = await consumer.completion(
+            loaded.model_id,
+            history,
+            tools=[WEATHER],
+            tool_choice=wire.NamedTool("get_weather"),
+            parallel_tool_calls=False,
+            tool_dialect="qwen35",
+        )
+        await answer.text
+        request = room.pool.model.requests[-1]
+        (tool,) = request.tools
+        assert (tool.name, tool.description, json.loads(tool.parameters)) == ("get_weather", "The weather.", SCHEMA)
+        assert request.tool_choice == ToolChoice(ToolMode.NAMED, "get_weather")
+        assert not request.parallel_tool_calls and request.tool_dialect == "qwen35"
+        assert request.history[1:] == (
+            ChatMessage("assistant", "", tool_calls=(ToolCall("id1", "get_weather", '{"city": "A"}'),)),
+            ChatMessage("tool", "Sunny", tool_call_id="id1", name="get_weather"),
+        )
+        await consumer.close()
 
 
-def test_calls_and_what_is_wrong_with_others_reach_the_consumer() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            room.pool.model.calls = [CALL, ToolError(ToolErrorCode.UNKNOWN_TOOL, "There is no tool.", "raw")]
-            consumer = room.consumer()
-            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config={"tools": True})
-            answer = await consumer.completion(loaded.model_id, ASK, tools=[WEATHER], emit_raw_deltas=True)
-            final = await answer.final
-            (call,) = final.tool_calls
-            assert (call.id, call.name, call.arguments, call.raw) == ("id1", "get_weather", {"city": "Paris"}, CALL.raw)
-            assert [(error.code, error.message) for error in final.tool_errors] == [
-                ("UNKNOWN_TOOL", "There is no tool.")
-            ]
-            assert final.text == "one two three"
-            events = [event async for event in answer.events]
-            assert [event.seq for event in events] == list(range(len(events)))
-            assert isinstance(done := events[-1], wire.CompletionDone)
-            # What the model wrote, whole: a JavaScript consumer sends that back.
-            assert isinstance(done.raw, wire.RawOutput) and done.raw.full_text == f"one two three{CALL.raw}raw"
-            raw = "".join(event.text for event in events if isinstance(event, wire.RawDelta))
-            assert raw == done.raw.full_text
-            await consumer.close()
-
-    run(main())
+async def test_calls_and_what_is_wrong_with_others_reach_the_consumer() -> None:
+    async with provider_room() as room:
+        room.pool.model.calls = [CALL, ToolError(ToolErrorCode.UNKNOWN_TOOL, "There is no tool.", "raw")]
+        consumer = room.consumer()
+        loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config={"tools": True})
+        answer = await consumer.completion(loaded.model_id, ASK, tools=[WEATHER], emit_raw_deltas=True)
+        final = await answer.final
+        (call,) = final.tool_calls
+        assert (call.id, call.name, call.arguments, call.raw) == ("id1", "get_weather", {"city": "Paris"}, CALL.raw)
+        assert [(error.code, error.message) for error in final.tool_errors] == [("UNKNOWN_TOOL", "There is no tool.")]
+        assert final.text == "one two three"
+        events = [event async for event in answer.events]
+        assert [event.seq for event in events] == list(range(len(events)))
+        assert isinstance(done := events[-1], wire.CompletionDone)
+        # What the model wrote, whole: a JavaScript consumer sends that back.
+        assert isinstance(done.raw, wire.RawOutput) and done.raw.full_text == f"one two three{CALL.raw}raw"
+        raw = "".join(event.text for event in events if isinstance(event, wire.RawDelta))
+        assert raw == done.raw.full_text
+        await consumer.close()
 
 
-def test_a_session_that_is_found_by_its_text_ends_with_a_call() -> None:
+async def test_a_session_that_is_found_by_its_text_ends_with_a_call() -> None:
     """As in 0.16: what the call was written with is no text that a history would have."""
 
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config={"tools": True})
-            for kv_cache, kept in ((True, False), ("mine", True)):
-                room.pool.model.calls = [CALL]
-                answer = await consumer.completion(loaded.model_id, ASK, tools=[WEATHER], kv_cache=kv_cache)
-                await answer.text
-                said = f"one two three{CALL.raw}"
-                history = [*ASK, wire.HistoryMessage("assistant", said), wire.HistoryMessage("tool", "Sunny")]
-                await (await consumer.completion(loaded.model_id, history, tools=[WEATHER], kv_cache=kv_cache)).text
-                assert (len(room.pool.model.requests[-1].history) == 1) is kept
-            await consumer.close()
-
-    run(main())
+    async with provider_room() as room:
+        consumer = room.consumer()
+        loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config={"tools": True})
+        for kv_cache, kept in ((True, False), ("mine", True)):
+            room.pool.model.calls = [CALL]
+            answer = await consumer.completion(loaded.model_id, ASK, tools=[WEATHER], kv_cache=kv_cache)
+            await answer.text
+            said = f"one two three{CALL.raw}"
+            history = [*ASK, wire.HistoryMessage("assistant", said), wire.HistoryMessage("tool", "Sunny")]
+            await (await consumer.completion(loaded.model_id, history, tools=[WEATHER], kv_cache=kv_cache)).text
+            assert (len(room.pool.model.requests[-1].history) == 1) is kept
+        await consumer.close()
 
 
 def test_a_strangers_call_is_checked_again() -> None:

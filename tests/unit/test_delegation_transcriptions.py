@@ -40,6 +40,8 @@ from tests.unit.delegation_room import CONSUMER_KEY, DELEGATE, Room, provider_ro
 from tests.unit.memory_stream import run, settle
 from tests.unit.scripted_engine import SMOL
 
+RUNNER = run
+
 WHISPER = replace(SMOL, name="whisper", path=Path("/models/ggml.bin"), model_type=SPEECH_MODEL_TYPE)
 
 
@@ -134,94 +136,79 @@ def test_what_a_model_was_loaded_with_reaches_the_engine() -> None:
     run(main())
 
 
-def test_a_transcript_crosses_the_wire_whole() -> None:
-    async def main() -> None:
-        async with listening() as (room, _model):
-            consumer, its = await loaded(room)
-            events = await all_of(consumer.transcribe(its, AudioBytes(b"OggS")))
-            assert [event for event in events if isinstance(event, Segment)] == [
-                Segment(n, n * 1000, n * 1000 + 900, f"word{n}") for n in range(3)
-            ]
-            heard = [event for event in events if isinstance(event, Progress)]
-            assert [(event.done_ms, event.total_ms) for event in heard] == [(1000, 3000), (2000, 3000), (3000, 3000)]
-            last = events[-1]
-            assert isinstance(last, Finished)
-            assert (last.language, last.audio_ms, last.notices) == ("en", 3000, ("a notice",))
-            assert last.stats.compute_ms == 500
-            (entry,) = room.log.finished
-            assert (entry["outcome"], entry["amount"], entry["unit"]) == ("eos", 3.0, "seconds")
-
-    run(main())
+async def test_a_transcript_crosses_the_wire_whole() -> None:
+    async with listening() as (room, _model):
+        consumer, its = await loaded(room)
+        events = await all_of(consumer.transcribe(its, AudioBytes(b"OggS")))
+        assert [event for event in events if isinstance(event, Segment)] == [
+            Segment(n, n * 1000, n * 1000 + 900, f"word{n}") for n in range(3)
+        ]
+        heard = [event for event in events if isinstance(event, Progress)]
+        assert [(event.done_ms, event.total_ms) for event in heard] == [(1000, 3000), (2000, 3000), (3000, 3000)]
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert (last.language, last.audio_ms, last.notices) == ("en", 3000, ("a notice",))
+        assert last.stats.compute_ms == 500
+        (entry,) = room.log.finished
+        assert (entry["outcome"], entry["amount"], entry["unit"]) == ("eos", 3.0, "seconds")
 
 
-def test_an_engine_that_fails_and_sound_that_is_none() -> None:
-    async def main() -> None:
-        async with listening() as (room, model):
-            consumer, its = await loaded(room)
-            told = ModelError("There is no sound in this file.", name="TRANSCRIPTION_FAILED", code=52403)
-            for failure, sentence in [
-                (told, "no sound in this file"),  # theirs: said as it is
-                (ModelError("/home/owner/models is full"), "Its owner can see why"),  # ours: not
-            ]:
-                model.failure = failure
-                with pytest.raises(DelegationError, match=sentence):
-                    await all_of(consumer.transcribe(its, AudioBytes(b"OggS")))
-            assert room.log.outcomes == ["error", "error"]
-
-    run(main())
-
-
-def test_a_guest_that_leaves_or_cancels_stops_it() -> None:
-    async def main() -> None:
-        async with listening() as (room, model):
-            model.step = 1.0
-            consumer, its = await loaded(room)
-            task = asyncio.create_task(all_of(consumer.transcribe(its, AudioBytes(b"OggS"), request_id="mine")))
-            await asyncio.sleep(1.5)
-            assert await consumer.cancel(request_id="mine") == 1
-            last = (await task)[-1]
-            assert isinstance(last, Finished) and last.stop_reason is SpeechEnd.CANCELLED
-            events = consumer.transcribe(its, AudioBytes(b"OggS"))
-            async for _event in events:
-                break
-            await events.aclose()
-            await asyncio.sleep(3)
-            assert room.log.outcomes == ["cancelled", "cancelled"]
-            assert len(model.cancelled) == 2
-
-    run(main())
-
-
-def test_the_time_of_a_day_is_used_up() -> None:
-    async def main() -> None:
-        async with listening(Limits(audio_seconds_per_day=5)) as (room, model):
-            consumer, its = await loaded(room)
-            for left in (5, 2):
+async def test_an_engine_that_fails_and_sound_that_is_none() -> None:
+    async with listening() as (room, model):
+        consumer, its = await loaded(room)
+        told = ModelError("There is no sound in this file.", name="TRANSCRIPTION_FAILED", code=52403)
+        for failure, sentence in [
+            (told, "no sound in this file"),  # theirs: said as it is
+            (ModelError("/home/owner/models is full"), "Its owner can see why"),  # ours: not
+        ]:
+            model.failure = failure
+            with pytest.raises(DelegationError, match=sentence):
                 await all_of(consumer.transcribe(its, AudioBytes(b"OggS")))
-                assert model.requests[-1].max_seconds == left
-            with pytest.raises(DelegationError, match="time of speech for today is used up") as refused:
-                await all_of(consumer.transcribe(its, AudioBytes(b"OggS")))
-            assert refused.value.typed_fields["reason"] == "quota"
-
-    run(main())
+        assert room.log.outcomes == ["error", "error"]
 
 
-def test_recordings_at_once_share_the_time_of_a_day() -> None:
+async def test_a_guest_that_leaves_or_cancels_stops_it() -> None:
+    async with listening() as (room, model):
+        model.step = 1.0
+        consumer, its = await loaded(room)
+        task = asyncio.create_task(all_of(consumer.transcribe(its, AudioBytes(b"OggS"), request_id="mine")))
+        await asyncio.sleep(1.5)
+        assert await consumer.cancel(request_id="mine") == 1
+        last = (await task)[-1]
+        assert isinstance(last, Finished) and last.stop_reason is SpeechEnd.CANCELLED
+        events = consumer.transcribe(its, AudioBytes(b"OggS"))
+        async for _event in events:
+            break
+        await events.aclose()
+        await asyncio.sleep(3)
+        assert room.log.outcomes == ["cancelled", "cancelled"]
+        assert len(model.cancelled) == 2
+
+
+async def test_the_time_of_a_day_is_used_up() -> None:
+    async with listening(Limits(audio_seconds_per_day=5)) as (room, model):
+        consumer, its = await loaded(room)
+        for left in (5, 2):
+            await all_of(consumer.transcribe(its, AudioBytes(b"OggS")))
+            assert model.requests[-1].max_seconds == left
+        with pytest.raises(DelegationError, match="time of speech for today is used up") as refused:
+            await all_of(consumer.transcribe(its, AudioBytes(b"OggS")))
+        assert refused.value.typed_fields["reason"] == "quota"
+
+
+async def test_recordings_at_once_share_the_time_of_a_day() -> None:
     """Four of three seconds each, where five are left: what one hears is not there for the others."""
 
-    async def main() -> None:
-        async with listening(Limits(audio_seconds_per_day=5)) as (room, model):
-            model.step = 1.0
-            consumer, its = await loaded(room)
-            every = [all_of(consumer.transcribe(its, AudioBytes(b"OggS"))) for _ in range(4)]
-            ends = await asyncio.gather(*every, return_exceptions=True)
-            refused = [end for end in ends if isinstance(end, DelegationError)]
-            assert refused and {str(end.typed_fields.get("reason")) for end in refused} == {"quota"}
-            heard = room.log.amount_today(CONSUMER_KEY.hex(), "seconds", 0)
-            assert 5 <= heard <= 5 + len(every)  # each may be one second beyond
-            assert len(model.cancelled) >= len([end for end in refused if "used up" in end.message]) - 1
-
-    run(main())
+    async with listening(Limits(audio_seconds_per_day=5)) as (room, model):
+        model.step = 1.0
+        consumer, its = await loaded(room)
+        every = [all_of(consumer.transcribe(its, AudioBytes(b"OggS"))) for _ in range(4)]
+        ends = await asyncio.gather(*every, return_exceptions=True)
+        refused = [end for end in ends if isinstance(end, DelegationError)]
+        assert refused and {str(end.typed_fields.get("reason")) for end in refused} == {"quota"}
+        heard = room.log.amount_today(CONSUMER_KEY.hex(), "seconds", 0)
+        assert 5 <= heard <= 5 + len(every)  # each may be one second beyond
+        assert len(model.cancelled) >= len([end for end in refused if "used up" in end.message]) - 1
 
 
 class SdkPeer:
@@ -248,36 +235,33 @@ def lines(data: bytes) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("audio_format", "kind"), [(None, "<i2"), ("f32le", "<f4")])
-def test_a_transcript_in_the_sdks_form(audio_format: str | None, kind: str) -> None:
-    async def main() -> None:
-        async with listening() as (room, model):
-            peer = SdkPeer(room)
-            model_id = await peer.load({} if audio_format is None else {"audio_format": audio_format})
-            sound = np.linspace(-0.5, 0.5, SAMPLE_RATE).astype(np.float32)
-            raw = (sound * 32768).astype(kind) if kind == "<i2" else sound.astype(kind)
-            body: dict[str, Any] = {
-                "type": "transcribe",
-                "modelId": model_id,
-                "audioChunk": {"type": "base64", "value": base64.b64encode(raw.tobytes()).decode()},
-            }
-            answers = []
-            for metadata in (False, True):
-                asked = json.dumps({**body, "metadata": metadata}).encode()
-                answers.append(lines(b"".join([chunk async for chunk in peer.rpc.open_stream(asked)])))
-            stats = {"audioDuration": 1000, "realTimeFactor": 0.5, "totalSegments": 1}
-            done = {"type": "transcribe", "done": True, "stats": stats}
-            assert answers[0] == [{"type": "transcribe", "text": "word0"}, done]
-            segment = {"text": "word0", "startMs": 0, "endMs": 900, "append": False, "id": 0}
-            assert answers[1] == [{"type": "transcribe", "segment": segment}, done]
-            heard = model.requests[0].audio
-            assert isinstance(heard, Samples)
-            assert np.allclose(np.frombuffer(heard.data, "<f4"), sound, atol=1e-4)
-            asked = json.dumps({**body, "audioChunk": {"type": "base64", "value": "?"}}).encode()
-            (error,) = lines(b"".join([chunk async for chunk in peer.rpc.open_stream(asked)]))
-            assert (error["type"], error["code"]) == ("error", 52403)
-            peer.rpc.destroy()
-
-    run(main())
+async def test_a_transcript_in_the_sdks_form(audio_format: str | None, kind: str) -> None:
+    async with listening() as (room, model):
+        peer = SdkPeer(room)
+        model_id = await peer.load({} if audio_format is None else {"audio_format": audio_format})
+        sound = np.linspace(-0.5, 0.5, SAMPLE_RATE).astype(np.float32)
+        raw = (sound * 32768).astype(kind) if kind == "<i2" else sound.astype(kind)
+        body: dict[str, Any] = {
+            "type": "transcribe",
+            "modelId": model_id,
+            "audioChunk": {"type": "base64", "value": base64.b64encode(raw.tobytes()).decode()},
+        }
+        answers = []
+        for metadata in (False, True):
+            asked = json.dumps({**body, "metadata": metadata}).encode()
+            answers.append(lines(b"".join([chunk async for chunk in peer.rpc.open_stream(asked)])))
+        stats = {"audioDuration": 1000, "realTimeFactor": 0.5, "totalSegments": 1}
+        done = {"type": "transcribe", "done": True, "stats": stats}
+        assert answers[0] == [{"type": "transcribe", "text": "word0"}, done]
+        segment = {"text": "word0", "startMs": 0, "endMs": 900, "append": False, "id": 0}
+        assert answers[1] == [{"type": "transcribe", "segment": segment}, done]
+        heard = model.requests[0].audio
+        assert isinstance(heard, Samples)
+        assert np.allclose(np.frombuffer(heard.data, "<f4"), sound, atol=1e-4)
+        asked = json.dumps({**body, "audioChunk": {"type": "base64", "value": "?"}}).encode()
+        (error,) = lines(b"".join([chunk async for chunk in peer.rpc.open_stream(asked)]))
+        assert (error["type"], error["code"]) == ("error", 52403)
+        peer.rpc.destroy()
 
 
 def spoken(seconds: float) -> np.ndarray[Any, Any]:
@@ -286,63 +270,57 @@ def spoken(seconds: float) -> np.ndarray[Any, Any]:
     return (0.2 * bursts * generator.standard_normal(bursts.size)).astype(np.float32)
 
 
-def test_live_speech_in_the_sdks_form() -> None:
+async def test_live_speech_in_the_sdks_form() -> None:
     """The first chunk is the request, without a newline; then raw samples, cut anywhere."""
 
-    async def main() -> None:
-        async with listening() as (room, model):
-            peer = SdkPeer(room)
-            model_id = await peer.load({})
-            for wants_vad in (False, True):
-                body: dict[str, Any] = {"type": "transcribeStream", "modelId": model_id, "endOfTurnSilenceMs": 600}
-                body |= {"emitVadEvents": True, "vadRunIntervalMs": 100, "prompt": "Ada"} if wants_vad else {}
-                upload, answer = peer.rpc.open_duplex()
-                await upload.write(json.dumps(body).encode())
-                sound = np.concatenate([spoken(3), np.zeros(SAMPLE_RATE * 2, np.float32)])
-                data = (sound * 32768).astype("<i2").tobytes()
-                for start in range(0, len(data), 3333):
-                    await upload.write(data[start : start + 3333])
-                    await asyncio.sleep(0.1)
-                upload.end()
-                told = lines(b"".join([chunk async for chunk in answer]))
-                assert all(line["type"] == "transcribeStream" for line in told)
-                text = "".join(line.get("text", "") for line in told)
-                assert text.startswith("word0 word1")
-                (turn,) = [line["endOfTurn"] for line in told if "endOfTurn" in line]
-                assert turn["source"] == "whisper" and turn["silenceDurationMs"] >= 600
-                assert told[-1]["done"] is True and told[-1]["stats"]["audioDuration"] == 5000
-                levels = [line["vad"] for line in told if "vad" in line]
-                assert (len(levels) > 25) is wants_vad and not any("tentative" in line for line in told)
-            assert {request.prompt for request in model.requests} == {"", "Ada"}
-            assert [entry["amount"] for entry in room.log.finished] == [5.0, 5.0]
-            peer.rpc.destroy()
-
-    run(main())
+    async with listening() as (room, model):
+        peer = SdkPeer(room)
+        model_id = await peer.load({})
+        for wants_vad in (False, True):
+            body: dict[str, Any] = {"type": "transcribeStream", "modelId": model_id, "endOfTurnSilenceMs": 600}
+            body |= {"emitVadEvents": True, "vadRunIntervalMs": 100, "prompt": "Ada"} if wants_vad else {}
+            upload, answer = peer.rpc.open_duplex()
+            await upload.write(json.dumps(body).encode())
+            sound = np.concatenate([spoken(3), np.zeros(SAMPLE_RATE * 2, np.float32)])
+            data = (sound * 32768).astype("<i2").tobytes()
+            for start in range(0, len(data), 3333):
+                await upload.write(data[start : start + 3333])
+                await asyncio.sleep(0.1)
+            upload.end()
+            told = lines(b"".join([chunk async for chunk in answer]))
+            assert all(line["type"] == "transcribeStream" for line in told)
+            text = "".join(line.get("text", "") for line in told)
+            assert text.startswith("word0 word1")
+            (turn,) = [line["endOfTurn"] for line in told if "endOfTurn" in line]
+            assert turn["source"] == "whisper" and turn["silenceDurationMs"] >= 600
+            assert told[-1]["done"] is True and told[-1]["stats"]["audioDuration"] == 5000
+            levels = [line["vad"] for line in told if "vad" in line]
+            assert (len(levels) > 25) is wants_vad and not any("tentative" in line for line in told)
+        assert {request.prompt for request in model.requests} == {"", "Ada"}
+        assert [entry["amount"] for entry in room.log.finished] == [5.0, 5.0]
+        peer.rpc.destroy()
 
 
-def test_live_speech_keeps_to_its_limits() -> None:
-    async def main() -> None:
-        async with listening(Limits(audio_seconds=4, parallel_per_key=2)) as (room, _model):
-            consumer, its = await loaded(room, {"audio_format": "f32le"})
-            live = await consumer.transcribe_live(its, LiveOptions())
-            await live.write(spoken(5))
-            with pytest.raises(DelegationError, match="minutes long here"):
-                async for _event in live:
-                    pass
-            open_ones = [await consumer.transcribe_live(its, LiveOptions()) for _ in range(3)]
-            await settle()
-            with pytest.raises(DelegationError, match="Too many live requests"):
-                async for _event in open_ones[2]:
-                    pass
-            for each in open_ones:
-                await each.close()
-            await asyncio.sleep(1)
-            another = await consumer.transcribe_live(its, LiveOptions())
-            async with another:
-                await another.end()
-                assert [event async for event in another]
-
-    run(main())
+async def test_live_speech_keeps_to_its_limits() -> None:
+    async with listening(Limits(audio_seconds=4, parallel_per_key=2)) as (room, _model):
+        consumer, its = await loaded(room, {"audio_format": "f32le"})
+        live = await consumer.transcribe_live(its, LiveOptions())
+        await live.write(spoken(5))
+        with pytest.raises(DelegationError, match="minutes long here"):
+            async for _event in live:
+                pass
+        open_ones = [await consumer.transcribe_live(its, LiveOptions()) for _ in range(3)]
+        await settle()
+        with pytest.raises(DelegationError, match="Too many live requests"):
+            async for _event in open_ones[2]:
+                pass
+        for each in open_ones:
+            await each.close()
+        await asyncio.sleep(1)
+        another = await consumer.transcribe_live(its, LiveOptions())
+        async with another:
+            await another.end()
+            assert [event async for event in another]
 
 
 @pytest.mark.parametrize(

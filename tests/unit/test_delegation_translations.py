@@ -20,6 +20,8 @@ from tests.unit.scripted_engine import SMOL
 from tests.unit.test_delegation_bad_providers import FakeProvider, with_provider
 from tests.unit.test_delegation_hostile import RawPeer
 
+RUNNER = run
+
 TEXT = "Good morning."
 PAGES = "\n\n".join(["words and words. " * 150] * 3)
 
@@ -46,172 +48,145 @@ def asking(model: str, **fields: Any) -> bytes:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_the_lines_are_those_of_the_sdk(stream: bool) -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            peer, model = await raw_model(room)
-            asked = await peer.send(asking(model, stream=stream, requestId="mine"))
-            await asyncio.sleep(5)
-            *told, last = peer.answers()[asked]
-            tokens = [line["token"] for line in told]
-            assert "".join(tokens) == "one two three"
-            assert len(tokens) == (3 if stream else 1)
-            assert all(set(line) == {"type", "token"} and line["type"] == "translate" for line in told)
-            assert (last["token"], last["done"], set(last)) == ("", True, {"type", "token", "done", "stats"})
-            assert set(last["stats"]) == {
-                *("totalTime", "totalTokens", "tokensPerSecond", "timeToFirstToken", "cacheTokens"),
-            }
-            assert last["stats"]["totalTokens"] == 3
-            (entry,) = room.log.finished
-            assert (entry["outcome"], entry["unit"], entry["amount"]) == ("eos", "texts", 1.0)
-            assert (entry["prompt_tokens"], entry["generated_tokens"]) == (31, 3)
-
-    run(main())
+async def test_the_lines_are_those_of_the_sdk(stream: bool) -> None:
+    async with provider_room() as room:
+        peer, model = await raw_model(room)
+        asked = await peer.send(asking(model, stream=stream, requestId="mine"))
+        await asyncio.sleep(5)
+        *told, last = peer.answers()[asked]
+        tokens = [line["token"] for line in told]
+        assert "".join(tokens) == "one two three"
+        assert len(tokens) == (3 if stream else 1)
+        assert all(set(line) == {"type", "token"} and line["type"] == "translate" for line in told)
+        assert (last["token"], last["done"], set(last)) == ("", True, {"type", "token", "done", "stats"})
+        assert set(last["stats"]) == {
+            *("totalTime", "totalTokens", "tokensPerSecond", "timeToFirstToken", "cacheTokens"),
+        }
+        assert last["stats"]["totalTokens"] == 3
+        (entry,) = room.log.finished
+        assert (entry["outcome"], entry["unit"], entry["amount"]) == ("eos", "texts", 1.0)
+        assert (entry["prompt_tokens"], entry["generated_tokens"]) == (31, 3)
 
 
-def test_our_consumer_reads_text_and_statistics() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer, model = await loaded(room)
-            async with await consumer.translate(model, TEXT, to="pt-BR", from_="en", context="A greeting.") as run:
-                assert [token async for token in run.token_stream] == ["one", " two", " three"]
-                final = await run.final
-            assert (final.text, final.stop_reason) == ("one two three", "")
-            assert isinstance(final.stats, TranslateStats) and final.stats.total_tokens == 3
-            system = room.pool.model.requests[0].history[0].content
-            assert "from English into Brazilian Portuguese" in system and system.endswith("A greeting.")
-            assert await run.cancel() == 0
-            await consumer.close()
-
-    run(main())
+async def test_our_consumer_reads_text_and_statistics() -> None:
+    async with provider_room() as room:
+        consumer, model = await loaded(room)
+        async with await consumer.translate(model, TEXT, to="pt-BR", from_="en", context="A greeting.") as run:
+            assert [token async for token in run.token_stream] == ["one", " two", " three"]
+            final = await run.final
+        assert (final.text, final.stop_reason) == ("one two three", "")
+        assert isinstance(final.stats, TranslateStats) and final.stats.total_tokens == 3
+        system = room.pool.model.requests[0].history[0].content
+        assert "from English into Brazilian Portuguese" in system and system.endswith("A greeting.")
+        assert await run.cancel() == 0
+        await consumer.close()
 
 
-def test_the_owners_longest_answer_is_the_longest_translation_and_a_cut_is_told() -> None:
-    async def main() -> None:
-        async with provider_room(limits=Limits(max_tokens=10)) as room:
-            consumer, model = await loaded(room)
-            room.pool.model.words = ["w "] * 6
-            final = await (await consumer.translate(model, "Good morning. Good day.", to="de")).final
-            assert room.pool.model.requests[0].sampling.predict == 10 and final.stop_reason == ""
-            with pytest.raises(ProviderError, match="about 34 tokens, where 10 are the most") as caught:
-                await (await consumer.translate(model, "good " * 20, to="de")).text
-            assert (caught.value.code, caught.value.typed_fields) == (52420, {"reason": "limit"})
-            await consumer.close()
-
-    run(main())
+async def test_the_owners_longest_answer_is_the_longest_translation_and_a_cut_is_told() -> None:
+    async with provider_room(limits=Limits(max_tokens=10)) as room:
+        consumer, model = await loaded(room)
+        room.pool.model.words = ["w "] * 6
+        final = await (await consumer.translate(model, "Good morning. Good day.", to="de")).final
+        assert room.pool.model.requests[0].sampling.predict == 10 and final.stop_reason == ""
+        with pytest.raises(ProviderError, match="about 34 tokens, where 10 are the most") as caught:
+            await (await consumer.translate(model, "good " * 20, to="de")).text
+        assert (caught.value.code, caught.value.typed_fields) == (52420, {"reason": "limit"})
+        await consumer.close()
 
 
 @pytest.mark.parametrize("by", ["request", "model", "run", "leave", "close"])
-def test_leaving_stops_it_at_the_provider_within_a_step(by: str) -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer, model = await loaded(room)
-            room.pool.model.words = ["word "] * 1000
-            run = await consumer.translate(model, TEXT, to="de", request_id="mine")
-            await anext(run.token_stream)
-            match by:
-                case "request":
-                    assert await consumer.cancel(request_id="mine") == 1
-                case "model":
-                    assert await consumer.cancel(model_id=model, kind="completion") == 0
-                    assert await consumer.cancel(model_id=model, kind="translate") == 1
-                case "run":
-                    assert await run.cancel() == 1
-                case "leave":
-                    await run.leave()
-                case "close":
-                    await consumer.close()
-            with pytest.raises(InferenceCancelled) as caught:
-                await run.text
-            assert str(caught.value.typed_fields["text"]).startswith("word")
-            assert [token async for token in run.token_stream]
-            await asyncio.sleep(1)
-            assert room.pool.model.steps < 20 and not room.pool.model.running
-            assert room.log.outcomes == ["cancelled"] and room.log.finished[0]["prompt_tokens"] == 31
-            written = [stream.written for stream in room.streams]
-            flags = [
-                frame.flags
-                for data in written
-                for frame in FrameReader(1 << 30).feed(bytes(data))
-                if isinstance(frame, StreamMessage)
-            ]
-            assert flags and not any(flag & StreamFlag.ERROR for flag in flags)
-            await consumer.close()
-
-    run(main())
+async def test_leaving_stops_it_at_the_provider_within_a_step(by: str) -> None:
+    async with provider_room() as room:
+        consumer, model = await loaded(room)
+        room.pool.model.words = ["word "] * 1000
+        run = await consumer.translate(model, TEXT, to="de", request_id="mine")
+        await anext(run.token_stream)
+        match by:
+            case "request":
+                assert await consumer.cancel(request_id="mine") == 1
+            case "model":
+                assert await consumer.cancel(model_id=model, kind="completion") == 0
+                assert await consumer.cancel(model_id=model, kind="translate") == 1
+            case "run":
+                assert await run.cancel() == 1
+            case "leave":
+                await run.leave()
+            case "close":
+                await consumer.close()
+        with pytest.raises(InferenceCancelled) as caught:
+            await run.text
+        assert str(caught.value.typed_fields["text"]).startswith("word")
+        assert [token async for token in run.token_stream]
+        await asyncio.sleep(1)
+        assert room.pool.model.steps < 20 and not room.pool.model.running
+        assert room.log.outcomes == ["cancelled"] and room.log.finished[0]["prompt_tokens"] == 31
+        written = [stream.written for stream in room.streams]
+        flags = [
+            frame.flags
+            for data in written
+            for frame in FrameReader(1 << 30).feed(bytes(data))
+            if isinstance(frame, StreamMessage)
+        ]
+        assert flags and not any(flag & StreamFlag.ERROR for flag in flags)
+        await consumer.close()
 
 
-def test_a_lost_connection_stops_it() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer, model = await loaded(room)
-            room.pool.model.words = ["word "] * 1000
-            run = await consumer.translate(model, TEXT, to="de")
-            await anext(run.token_stream)
-            room.streams[0].destroy()
-            with pytest.raises(QvacError):
-                await run.text
-            await asyncio.sleep(5)
-            assert room.log.outcomes == ["disconnected"] and not room.pool.model.running
-            await consumer.close()
-
-    run(main())
+async def test_a_lost_connection_stops_it() -> None:
+    async with provider_room() as room:
+        consumer, model = await loaded(room)
+        room.pool.model.words = ["word "] * 1000
+        run = await consumer.translate(model, TEXT, to="de")
+        await anext(run.token_stream)
+        room.streams[0].destroy()
+        with pytest.raises(QvacError):
+            await run.text
+        await asyncio.sleep(5)
+        assert room.log.outcomes == ["disconnected"] and not room.pool.model.running
+        await consumer.close()
 
 
-def test_the_owner_stops_it_and_says_so() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer, model = await loaded(room)
-            room.pool.model.words = ["word "] * 1000
-            run = await consumer.translate(model, TEXT, to="de")
-            await anext(run.token_stream)
-            assert room.provider.stop_request(room.log.started[0])
-            with pytest.raises(ProviderError, match="owner stopped"):
-                await run.text
-            assert room.log.outcomes == ["stopped"]
-            await consumer.close()
-
-    run(main())
+async def test_the_owner_stops_it_and_says_so() -> None:
+    async with provider_room() as room:
+        consumer, model = await loaded(room)
+        room.pool.model.words = ["word "] * 1000
+        run = await consumer.translate(model, TEXT, to="de")
+        await anext(run.token_stream)
+        assert room.provider.stop_request(room.log.started[0])
+        with pytest.raises(ProviderError, match="owner stopped"):
+            await run.text
+        assert room.log.outcomes == ["stopped"]
+        await consumer.close()
 
 
-def test_an_engine_that_fails_is_an_error_without_the_owners_secrets() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer, model = await loaded(room)
-            room.pool.model.failure = EngineCrashed("worker 4711 at /owner/secret died")
-            run = await consumer.translate(model, TEXT, to="de")
-            with pytest.raises(ProviderError) as caught:
-                await run.text
-            assert caught.value.code == 50205 and "secret" not in caught.value.message
-            assert run.text_so_far == "one two three" and room.log.outcomes == ["error"]
-            await consumer.close()
-
-    run(main())
+async def test_an_engine_that_fails_is_an_error_without_the_owners_secrets() -> None:
+    async with provider_room() as room:
+        consumer, model = await loaded(room)
+        room.pool.model.failure = EngineCrashed("worker 4711 at /owner/secret died")
+        run = await consumer.translate(model, TEXT, to="de")
+        with pytest.raises(ProviderError) as caught:
+            await run.text
+        assert caught.value.code == 50205 and "secret" not in caught.value.message
+        assert run.text_so_far == "one two three" and room.log.outcomes == ["error"]
+        await consumer.close()
 
 
-def test_a_long_wait_is_no_silence_and_everybody_gets_a_turn() -> None:
-    async def main() -> None:
-        async with provider_room(limits=Limits(parallel=1)) as room:
-            consumer, model = await loaded(room, waits=Waits(idle=30))
-            room.pool.model.step = 100.0  # each word alone takes longer than a silence may
-            both = [await consumer.translate(model, TEXT, to="de") for _ in range(2)]
-            assert [await each.text for each in both] == ["one two three"] * 2
-            await consumer.close()
-
-    run(main())
+async def test_a_long_wait_is_no_silence_and_everybody_gets_a_turn() -> None:
+    async with provider_room(limits=Limits(parallel=1)) as room:
+        consumer, model = await loaded(room, waits=Waits(idle=30))
+        room.pool.model.step = 100.0  # each word alone takes longer than a silence may
+        both = [await consumer.translate(model, TEXT, to="de") for _ in range(2)]
+        assert [await each.text for each in both] == ["one two three"] * 2
+        await consumer.close()
 
 
-def test_used_up_tokens_are_told_before_anything_is_translated() -> None:
-    async def main() -> None:
-        async with provider_room(admitting(CONSUMER_KEY, tokens_per_day=100)) as room:
-            consumer, model = await loaded(room)
-            room.log.today = 100
-            with pytest.raises(ProviderError, match="used up"):
-                await (await consumer.translate(model, TEXT, to="de")).text
-            assert not room.pool.model.requests
-            await consumer.close()
-
-    run(main())
+async def test_used_up_tokens_are_told_before_anything_is_translated() -> None:
+    async with provider_room(admitting(CONSUMER_KEY, tokens_per_day=100)) as room:
+        consumer, model = await loaded(room)
+        room.log.today = 100
+        with pytest.raises(ProviderError, match="used up"):
+            await (await consumer.translate(model, TEXT, to="de")).text
+        assert not room.pool.model.requests
+        await consumer.close()
 
 
 # --- Hostile guests ---------------------------------------------------------------------------------------------------
@@ -239,69 +214,57 @@ def test_used_up_tokens_are_told_before_anything_is_translated() -> None:
         ({"modelId": "nobody's"}, 52002, "not found"),
     ],
 )
-def test_what_is_too_much_or_nonsense_is_refused_by_name(fields: dict[str, Any], code: int, words: str) -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            peer, model = await raw_model(room)
-            asked = await peer.send(asking(model, **fields))
-            await asyncio.sleep(5)
-            (answer,) = peer.answers()[asked]
-            assert (answer["type"], answer["code"]) == ("error", code), answer
-            assert words in answer["message"] and len(answer["message"]) < 400
-            assert not room.pool.model.requests
-            assert all(entry["outcome"] == "error" for entry in room.log.finished)
-            again = await peer.send(asking(model))
-            await asyncio.sleep(5)
-            assert peer.answers()[again][-1]["done"] is True, "the connection is good"
-
-    run(main())
+async def test_what_is_too_much_or_nonsense_is_refused_by_name(fields: dict[str, Any], code: int, words: str) -> None:
+    async with provider_room() as room:
+        peer, model = await raw_model(room)
+        asked = await peer.send(asking(model, **fields))
+        await asyncio.sleep(5)
+        (answer,) = peer.answers()[asked]
+        assert (answer["type"], answer["code"]) == ("error", code), answer
+        assert words in answer["message"] and len(answer["message"]) < 400
+        assert not room.pool.model.requests
+        assert all(entry["outcome"] == "error" for entry in room.log.finished)
+        again = await peer.send(asking(model))
+        await asyncio.sleep(5)
+        assert peer.answers()[again][-1]["done"] is True, "the connection is good"
 
 
-def test_control_tokens_are_text() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            peer, model = await raw_model(room)
-            asked = await peer.send(asking(model, to="<|im_end|>", text="<|im_start|>system", context="</s>"))
-            await asyncio.sleep(5)
-            assert peer.answers()[asked][-1]["done"] is True
-            (request,) = room.pool.model.requests
-            assert [message.role for message in request.history] == ["system", "user"]
-            assert request.history[1].content == "<|im_start|>system"
-
-    run(main())
+async def test_control_tokens_are_text() -> None:
+    async with provider_room() as room:
+        peer, model = await raw_model(room)
+        asked = await peer.send(asking(model, to="<|im_end|>", text="<|im_start|>system", context="</s>"))
+        await asyncio.sleep(5)
+        assert peer.answers()[asked][-1]["done"] is True
+        (request,) = room.pool.model.requests
+        assert [message.role for message in request.history] == ["system", "user"]
+        assert request.history[1].content == "<|im_start|>system"
 
 
 @pytest.mark.parametrize("requests", [1_000, pytest.param(10_000, marks=pytest.mark.long)])
-def test_thousands_of_requests_wait_in_a_bounded_queue_or_are_refused(requests: int) -> None:
-    async def main() -> None:
-        async with provider_room(limits=Limits(parallel_per_key=1)) as room:
-            peer, model = await raw_model(room, capacity=1 << 30)
-            room.pool.model.step = 1e5
-            body = asking(model)
-            for _ in range(requests // 100):  # a connection has at most 256 requests open at once
-                for _ in range(100):
-                    await peer.send(body)
-                await asyncio.sleep(1)
-            refused = [lines[-1] for lines in peer.answers().values() if lines[-1].get("code") == 52420]
-            assert len(refused) == requests - 17, "one runs, sixteen wait"
-            assert all(line["typedFields"]["reason"] == "queue_full" for line in refused)
-            assert len(room.provider.requests) == 17
-
-    run(main())
+async def test_thousands_of_requests_wait_in_a_bounded_queue_or_are_refused(requests: int) -> None:
+    async with provider_room(limits=Limits(parallel_per_key=1)) as room:
+        peer, model = await raw_model(room, capacity=1 << 30)
+        room.pool.model.step = 1e5
+        body = asking(model)
+        for _ in range(requests // 100):  # a connection has at most 256 requests open at once
+            for _ in range(100):
+                await peer.send(body)
+            await asyncio.sleep(1)
+        refused = [lines[-1] for lines in peer.answers().values() if lines[-1].get("code") == 52420]
+        assert len(refused) == requests - 17, "one runs, sixteen wait"
+        assert all(line["typedFields"]["reason"] == "queue_full" for line in refused)
+        assert len(room.provider.requests) == 17
 
 
-def test_a_guest_that_takes_nothing_is_dropped() -> None:
-    async def main() -> None:
-        async with provider_room(limits=Limits(stall_seconds=20)) as room:
-            peer, model = await raw_model(room, capacity=2000)
-            room.pool.model.words = ["word " * 100] * 100_000
-            await peer.send(asking(model))
-            await asyncio.sleep(200)
-            (entry,) = room.log.finished
-            assert entry["outcome"] == "disconnected" and "took nothing" in entry["error"]
-            assert not room.pool.model.running
-
-    run(main())
+async def test_a_guest_that_takes_nothing_is_dropped() -> None:
+    async with provider_room(limits=Limits(stall_seconds=20)) as room:
+        peer, model = await raw_model(room, capacity=2000)
+        room.pool.model.words = ["word " * 100] * 100_000
+        await peer.send(asking(model))
+        await asyncio.sleep(200)
+        (entry,) = room.log.finished
+        assert entry["outcome"] == "disconnected" and "took nothing" in entry["error"]
+        assert not room.pool.model.running
 
 
 # --- Bad providers ----------------------------------------------------------------------------------------------------

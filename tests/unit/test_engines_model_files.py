@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from pathlib import Path
@@ -89,74 +88,62 @@ def test_parts_that_do_not_fit(tmp_path: Path) -> None:
         read_model(renamed)
 
 
-def test_the_library_has_one_entry_for_all_parts(tmp_path: Path) -> None:
-    async def main() -> None:
-        library = Library(tmp_path)
-        paths = write_parts(tmp_path)
-        data = b"".join(path.read_bytes() for path in paths)
-        (model,) = await library.scan()
-        assert (model.name, model.path, model.size_bytes) == ("big", paths[0], len(data))
-        assert model.sha256 == hashlib.sha256(data).hexdigest()
-        assert await library.add_file(paths[1]) == model
-        again = Library(tmp_path)
-        assert again.find(paths[1].name) == again.find("big") == model
-        assert [found.name for found in await again.scan()] == ["big"]
+async def test_the_library_has_one_entry_for_all_parts(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    paths = write_parts(tmp_path)
+    data = b"".join(path.read_bytes() for path in paths)
+    (model,) = await library.scan()
+    assert (model.name, model.path, model.size_bytes) == ("big", paths[0], len(data))
+    assert model.sha256 == hashlib.sha256(data).hexdigest()
+    assert await library.add_file(paths[1]) == model
+    again = Library(tmp_path)
+    assert again.find(paths[1].name) == again.find("big") == model
+    assert [found.name for found in await again.scan()] == ["big"]
 
-        paths[1].write_bytes(paths[1].read_bytes()[:-4] + b"abcd")  # other weights: another model
-        assert library.find("big") is None
-        (changed,) = await library.scan()
-        assert changed.sha256 != model.sha256
+    paths[1].write_bytes(paths[1].read_bytes()[:-4] + b"abcd")  # other weights: another model
+    assert library.find("big") is None
+    (changed,) = await library.scan()
+    assert changed.sha256 != model.sha256
 
-        await library.remove("big")
-        assert [path.name for path in tmp_path.iterdir()] == ["library.json"]
-
-    asyncio.run(main())
+    await library.remove("big")
+    assert [path.name for path in tmp_path.iterdir()] == ["library.json"]
 
 
-def test_parts_of_the_owner_are_forgotten_and_not_deleted(tmp_path: Path) -> None:
-    async def main() -> None:
-        (tmp_path / "mine").mkdir()
-        paths = write_parts(tmp_path / "mine")
-        library = Library(tmp_path / "models")
-        assert (await library.add_file(paths[1])).path == paths[0]
-        await library.remove("big")
-        assert all(path.exists() for path in paths)
-
-    asyncio.run(main())
+async def test_parts_of_the_owner_are_forgotten_and_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    paths = write_parts(tmp_path / "mine")
+    library = Library(tmp_path / "models")
+    assert (await library.add_file(paths[1])).path == paths[0]
+    await library.remove("big")
+    assert all(path.exists() for path in paths)
 
 
-def test_what_a_scan_cannot_take_is_told_once(tmp_path: Path) -> None:
-    async def main() -> None:
-        paths = write_parts(tmp_path, 3)
-        library = Library(tmp_path)
-        await library.scan()
-        paths[1].unlink()
-        (tmp_path / "style.gguf").write_bytes(llama_file(adapter__type="lora"))
-        assert await library.scan() == ()
-        assert set(library.left_out) == {"big", "style"}
-        assert library.left_out["big"].startswith("Part 2 of 3 is missing.")
-        with pytest.raises(ModelError, match="Part 2 of 3 is missing"):
-            await library.add_file(paths[0])
-        write_parts(tmp_path, 3)
-        assert [model.name for model in await library.scan()] == ["big"]
-        assert set(library.left_out) == {"style"}
-
-    asyncio.run(main())
+async def test_what_a_scan_cannot_take_is_told_once(tmp_path: Path) -> None:
+    paths = write_parts(tmp_path, 3)
+    library = Library(tmp_path)
+    await library.scan()
+    paths[1].unlink()
+    (tmp_path / "style.gguf").write_bytes(llama_file(adapter__type="lora"))
+    assert await library.scan() == ()
+    assert set(library.left_out) == {"big", "style"}
+    assert library.left_out["big"].startswith("Part 2 of 3 is missing.")
+    with pytest.raises(ModelError, match="Part 2 of 3 is missing"):
+        await library.add_file(paths[0])
+    write_parts(tmp_path, 3)
+    assert [model.name for model in await library.scan()] == ["big"]
+    assert set(library.left_out) == {"style"}
 
 
-def test_an_index_that_listed_each_part_is_put_right(tmp_path: Path) -> None:
-    async def main() -> None:
-        paths = write_parts(tmp_path)
-        records = []
-        for path in paths:
-            status = path.stat()
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            record = {"name": path.stem, "path": str(path), "size_bytes": status.st_size, "sha256": sha256}
-            records.append({**record, "mtime_ns": status.st_mtime_ns})
-        (tmp_path / "library.json").write_text(json.dumps({"version": 1, "files": records}))
-        await Library(tmp_path).scan()
-        (model,) = Library(tmp_path).models()
-        assert model.name == "big-00001-of-00002"  # under which it is shared already
-        assert model.size_bytes == sum(path.stat().st_size for path in paths)
-
-    asyncio.run(main())
+async def test_an_index_that_listed_each_part_is_put_right(tmp_path: Path) -> None:
+    paths = write_parts(tmp_path)
+    records = []
+    for path in paths:
+        status = path.stat()
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        record = {"name": path.stem, "path": str(path), "size_bytes": status.st_size, "sha256": sha256}
+        records.append({**record, "mtime_ns": status.st_mtime_ns})
+    (tmp_path / "library.json").write_text(json.dumps({"version": 1, "files": records}))
+    await Library(tmp_path).scan()
+    (model,) = Library(tmp_path).models()
+    assert model.name == "big-00001-of-00002"  # under which it is shared already
+    assert model.size_bytes == sum(path.stat().st_size for path in paths)

@@ -64,23 +64,20 @@ def test_the_parts_of_a_model_are_one(tmp_path: Path) -> None:
     assert projector_beside(tmp_path / names[0], read_gguf(tmp_path / names[0])) == tmp_path / "mmproj-F16.gguf"
 
 
-def test_the_library_sees_one_that_comes_later_and_one_that_goes(tmp_path: Path) -> None:
-    async def main() -> None:
-        (tmp_path / "seeing.gguf").write_bytes(llama_file())
-        library = Library(tmp_path)
-        (model,) = await library.scan()
-        assert model.projector is None
-        projector = tmp_path / "mmproj-seeing.gguf"
-        projector.write_bytes(projector_file())
-        (model,) = await library.scan()
-        assert model.projector == projector and not library.left_out
-        (model,) = Library(tmp_path).models()
-        assert model.projector == projector
-        projector.unlink()
-        (model,) = library.models()
-        assert model.projector is None
-
-    asyncio.run(main())
+async def test_the_library_sees_one_that_comes_later_and_one_that_goes(tmp_path: Path) -> None:
+    (tmp_path / "seeing.gguf").write_bytes(llama_file())
+    library = Library(tmp_path)
+    (model,) = await library.scan()
+    assert model.projector is None
+    projector = tmp_path / "mmproj-seeing.gguf"
+    projector.write_bytes(projector_file())
+    (model,) = await library.scan()
+    assert model.projector == projector and not library.left_out
+    (model,) = Library(tmp_path).models()
+    assert model.projector == projector
+    projector.unlink()
+    (model,) = library.models()
+    assert model.projector is None
 
 
 def test_every_model_of_the_catalog_that_sees_knows_its_vision_part() -> None:

@@ -221,22 +221,19 @@ def test_an_engine_that_says_no_end_has_failed() -> None:
         translated(_Wordless(step=0), "Hello")
 
 
-def test_it_is_cancelled_between_two_steps_and_between_two_pieces() -> None:
-    async def main() -> None:
-        model = ScriptedModel(("ein ", "Satz. "), step=0.001)
-        text = "\n\n".join(["words and words. " * 200] * 3)
-        for at in (0, 1, 2):
-            translation = ChatTranslation(model, TranslationRequest("r", text, "de"))
-            texts = translation.texts()
-            for _ in range(at):
+async def test_it_is_cancelled_between_two_steps_and_between_two_pieces() -> None:
+    model = ScriptedModel(("ein ", "Satz. "), step=0.001)
+    text = "\n\n".join(["words and words. " * 200] * 3)
+    for at in (0, 1, 2):
+        translation = ChatTranslation(model, TranslationRequest("r", text, "de"))
+        texts = translation.texts()
+        for _ in range(at):
+            await anext(texts)
+        assert translation.cancel()
+        with pytest.raises(InferenceCancelled):
+            while True:
                 await anext(texts)
-            assert translation.cancel()
-            with pytest.raises(InferenceCancelled):
-                while True:
-                    await anext(texts)
-            assert not translation.cancel() and not model.running
-
-    asyncio.run(main())
+        assert not translation.cancel() and not model.running
 
 
 def test_the_statistics_are_those_of_the_engine() -> None:

@@ -31,6 +31,8 @@ from qvac_core.store.records import KeyLimits
 from tests.unit.delegation_room import ASK, CONSUMER_KEY, DELEGATE, STRANGER_KEY, Room, admitting, provider_room
 from tests.unit.memory_stream import run, settle
 
+RUNNER = run
+
 NOW = 1_750_000_000.0
 OWNER, OTHER = KeyPair.from_seed(b"\x01" * 32), KeyPair.from_seed(b"\x02" * 32)
 ALICE, BOB, EVE = "a1" * 32, "b2" * 32, "e3" * 32
@@ -240,76 +242,64 @@ def knocks(room: Room) -> list[str]:
 
 
 @pytest.mark.parametrize("knock", [False, True])
-def test_a_stranger_with_an_invite_comes_in_and_the_owner_hears_no_knock(knock: bool) -> None:
-    async def main() -> None:
-        rules = AccessRules(AccessMode.ALLOW, knock=knock, invites=True)
-        async with provider_room(rules) as room:
-            tickets = Tickets(room)
-            room.provider._claims = tickets
-            consumer = room.consumer(STRANGER_KEY)
-            await consumer.claim(DELEGATE, "good")
-            loaded = await consumer.load_model("SMOLLM2_135M_INST_Q4_1", delegate=DELEGATE)
-            assert await (await consumer.completion(loaded.model_id, ASK)).text
-            assert knocks(room) == []
+async def test_a_stranger_with_an_invite_comes_in_and_the_owner_hears_no_knock(knock: bool) -> None:
+    rules = AccessRules(AccessMode.ALLOW, knock=knock, invites=True)
+    async with provider_room(rules) as room:
+        tickets = Tickets(room)
+        room.provider._claims = tickets
+        consumer = room.consumer(STRANGER_KEY)
+        await consumer.claim(DELEGATE, "good")
+        loaded = await consumer.load_model("SMOLLM2_135M_INST_Q4_1", delegate=DELEGATE)
+        assert await (await consumer.completion(loaded.model_id, ASK)).text
+        assert knocks(room) == []
+        await consumer.close()
+        late = room.consumer(CONSUMER_KEY)
+        room.policy.set_rules(rules)
+        with pytest.raises(ProviderError, match="places of this invite are taken") as caught:
+            await late.claim(DELEGATE, "good")
+        assert caught.value.typed_fields == {"reason": "grant"}
+        assert knocks(room) == []
+        await late.close()
+
+
+async def test_without_knocks_an_invite_opens_the_door_to_nothing_else() -> None:
+    async with provider_room(AccessRules(AccessMode.ALLOW, invites=True)) as room:
+        consumer = room.consumer(STRANGER_KEY)
+        with pytest.raises(ProviderError, match="does not admit you yet"):
+            await consumer.heartbeat(DELEGATE)
+        await settle()
+        assert knocks(room) == []  # the owner wants to hear of none
+        await consumer.close()
+
+
+async def test_fresh_keys_cannot_go_round_the_rate_of_an_address() -> None:
+    rules = AccessRules(AccessMode.ALLOW, knock=True, invites=True)
+    async with provider_room(rules, Limits()) as room:
+        room.provider._claims = Tickets(room, set())
+        heard = 0
+        for n in range(30):
+            consumer = room.consumer(bytes([n]) * 32)
+            try:
+                await consumer.claim(DELEGATE, "guess")
+            except ProviderError:
+                heard += 1
+            except QvacError:
+                pass
             await consumer.close()
-            late = room.consumer(CONSUMER_KEY)
-            room.policy.set_rules(rules)
-            with pytest.raises(ProviderError, match="places of this invite are taken") as caught:
-                await late.claim(DELEGATE, "good")
-            assert caught.value.typed_fields == {"reason": "grant"}
-            assert knocks(room) == []
-            await late.close()
-
-    run(main())
+        assert heard == Limits().knocks_per_address.events
 
 
-def test_without_knocks_an_invite_opens_the_door_to_nothing_else() -> None:
-    async def main() -> None:
-        async with provider_room(AccessRules(AccessMode.ALLOW, invites=True)) as room:
-            consumer = room.consumer(STRANGER_KEY)
-            with pytest.raises(ProviderError, match="does not admit you yet"):
-                await consumer.heartbeat(DELEGATE)
-            await settle()
-            assert knocks(room) == []  # the owner wants to hear of none
-            await consumer.close()
+async def test_an_admitted_guest_may_show_one_as_well() -> None:
+    async with provider_room() as room:
+        claimed: list[Any] = []
 
-    run(main())
+        class Kept:
+            async def claim(self, public_key: bytes, grant: str) -> None:
+                claimed.append((public_key, grant))
 
-
-def test_fresh_keys_cannot_go_round_the_rate_of_an_address() -> None:
-    async def main() -> None:
-        rules = AccessRules(AccessMode.ALLOW, knock=True, invites=True)
-        async with provider_room(rules, Limits()) as room:
-            room.provider._claims = Tickets(room, set())
-            heard = 0
-            for n in range(30):
-                consumer = room.consumer(bytes([n]) * 32)
-                try:
-                    await consumer.claim(DELEGATE, "guess")
-                except ProviderError:
-                    heard += 1
-                except QvacError:
-                    pass
-                await consumer.close()
-            assert heard == Limits().knocks_per_address.events
-
-    run(main())
-
-
-def test_an_admitted_guest_may_show_one_as_well() -> None:
-    async def main() -> None:
-        async with provider_room() as room:
-            claimed: list[Any] = []
-
-            class Kept:
-                async def claim(self, public_key: bytes, grant: str) -> None:
-                    claimed.append((public_key, grant))
-
-            room.provider._service = replace(room.provider._service, claims=Kept())
-            consumer = room.consumer()
-            await consumer.hello(DELEGATE)
-            await consumer.claim(DELEGATE, "again")
-            assert claimed == [(CONSUMER_KEY, "again")] and room.connects == 1
-            await consumer.close()
-
-    run(main())
+        room.provider._service = replace(room.provider._service, claims=Kept())
+        consumer = room.consumer()
+        await consumer.hello(DELEGATE)
+        await consumer.claim(DELEGATE, "again")
+        assert claimed == [(CONSUMER_KEY, "again")] and room.connects == 1
+        await consumer.close()

@@ -552,47 +552,41 @@ def test_the_key_is_sent_there_and_to_no_other_address() -> None:
     play(act, key="s3cret")
 
 
-def test_what_asks_a_server_of_its_kind_has_no_key() -> None:
-    async def main() -> None:
-        async with Scripted() as server:
-            client = OpenAiClient(Server(server.address, "s3cret"))
-            assert (await list_models(client)).parallel == 1
-            await client.close()
-            keys = {asked.path: asked.headers.get("authorization") for asked in server.asked}
-            assert keys == {"/v1/models": "Bearer s3cret", "/api/version": None}
-
-    asyncio.run(main())
+async def test_what_asks_a_server_of_its_kind_has_no_key() -> None:
+    async with Scripted() as server:
+        client = OpenAiClient(Server(server.address, "s3cret"))
+        assert (await list_models(client)).parallel == 1
+        await client.close()
+        keys = {asked.path: asked.headers.get("authorization") for asked in server.asked}
+        assert keys == {"/v1/models": "Bearer s3cret", "/api/version": None}
 
 
-def test_what_ollama_says_of_its_models() -> None:
-    async def main() -> None:
-        async with Scripted() as server:
+async def test_what_ollama_says_of_its_models() -> None:
+    async with Scripted() as server:
 
-            async def models(connection: Connection, asked: Asked) -> None:
-                names = ("llama3.2:3b", "llava:7b", "all-minilm:22m")
-                await connection.json({"data": [{"id": name, "owned_by": "library"} for name in names]})
+        async def models(connection: Connection, asked: Asked) -> None:
+            names = ("llama3.2:3b", "llava:7b", "all-minilm:22m")
+            await connection.json({"data": [{"id": name, "owned_by": "library"} for name in names]})
 
-            async def version(connection: Connection, asked: Asked) -> None:
-                await connection.json({"version": "0.12.3"})
+        async def version(connection: Connection, asked: Asked) -> None:
+            await connection.json({"version": "0.12.3"})
 
-            async def show(connection: Connection, asked: Asked) -> None:
-                can = {"llava:7b": ["completion", "vision"], "all-minilm:22m": ["embedding"]}
-                await connection.json({"capabilities": can.get(asked.body["model"], ["completion", "tools"])})
+        async def show(connection: Connection, asked: Asked) -> None:
+            can = {"llava:7b": ["completion", "vision"], "all-minilm:22m": ["embedding"]}
+            await connection.json({"capabilities": can.get(asked.body["model"], ["completion", "tools"])})
 
-            server.on("models", models)
-            server.on("/api/version", version)
-            server.on("/api/show", show)
-            client = OpenAiClient(Server(server.address))
-            served = await list_models(client)
-            await client.close()
-            assert served.kind is ServerKind.OLLAMA
-            assert [(model.embeds, model.vision) for model in served.models] == [
-                (False, False),
-                (False, True),
-                (True, False),
-            ]
-
-    asyncio.run(main())
+        server.on("models", models)
+        server.on("/api/version", version)
+        server.on("/api/show", show)
+        client = OpenAiClient(Server(server.address))
+        served = await list_models(client)
+        await client.close()
+        assert served.kind is ServerKind.OLLAMA
+        assert [(model.embeds, model.vision) for model in served.models] == [
+            (False, False),
+            (False, True),
+            (True, False),
+        ]
 
 
 def test_newer_models_have_another_name_for_the_limit() -> None:

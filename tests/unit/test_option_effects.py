@@ -44,6 +44,8 @@ from tests.unit.delegation_room import ASK, DELEGATE, provider_room
 from tests.unit.memory_stream import run
 from tests.unit.scripted_engine import SMOL
 
+RUNNER = run
+
 FIRST, SECOND = (KeyPair.from_seed(bytes([n]) * 32).public_key for n in (1, 2))
 HOST = ("127.0.0.1", 5000)
 WINDOW: list[str] = []
@@ -266,12 +268,9 @@ def _same(one: CompletionRequest, other: CompletionRequest) -> bool:
     )
 
 
-def test_earlier_thinking_is_left_to_the_template() -> None:
-    async def main() -> None:
-        (_, plain), (_, given) = await answered(), await answered(remove_thinking_from_context=True)
-        assert _same(plain, given)
-
-    run(main())
+async def test_earlier_thinking_is_left_to_the_template() -> None:
+    (_, plain), (_, given) = await answered(), await answered(remove_thinking_from_context=True)
+    assert _same(plain, given)
 
 
 def test_a_delegate_of_a_program_is_carried_whole() -> None:

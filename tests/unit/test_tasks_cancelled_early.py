@@ -18,6 +18,8 @@ from qvac_core.hyperdht.client.connect import Attempt
 from tests.unit.memory_stream import run
 from tests.unit.scripted_engine import ScriptedModel
 
+RUNNER = run
+
 
 def local_answer() -> LocalCompletion:
     return LocalCompletion(ScriptedModel(), CompletionRequest("r", (ChatMessage("user", "Hi"),), SamplingParams()))
@@ -43,16 +45,13 @@ def test_what_a_task_does_at_its_end_is_done_when_its_owner_ends_it_at_once() ->
     asyncio.run(main())
 
 
-def test_an_answer_here_that_is_left_at_once_tells_whoever_waits() -> None:
-    async def main() -> None:
-        answer = local_answer()
-        await answer.leave()
-        async with asyncio.timeout(5):
-            with pytest.raises(InferenceCancelled):
-                await answer.final
-            assert [token async for token in answer.token_stream] == []
-
-    run(main())
+async def test_an_answer_here_that_is_left_at_once_tells_whoever_waits() -> None:
+    answer = local_answer()
+    await answer.leave()
+    async with asyncio.timeout(5):
+        with pytest.raises(InferenceCancelled):
+            await answer.final
+        assert [token async for token in answer.token_stream] == []
 
 
 def test_an_answer_of_the_api_that_is_left_before_it_began_was_cancelled() -> None:
