@@ -97,6 +97,7 @@ _WHOLE = (
     later("This provider shares no model that understands speech with you."),
     later("This machine answers anew."),
     later("This machine translates."),
+    later("This machine translates the rest."),
     # store
     later("A limit cannot be negative, or larger than a million millions."),
     later("At least one: to let a key use nothing, set its tokens a day to 0, or block it."),

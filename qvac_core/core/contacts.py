@@ -52,7 +52,7 @@ from qvac_core.delegation.messages import (
 from qvac_core.delegation.model_config import TRANSLATION_MODEL_TYPE
 from qvac_core.delegation.picture_upload import wire_history
 from qvac_core.delegation.tool_wire import engine_event, wire_tools
-from qvac_core.delegation.translation_run import TranslationRun
+from qvac_core.delegation.translation_run import TranslationRun, UpTo
 from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, ProviderError, QvacError
 from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models, by_name, model_title
@@ -427,7 +427,7 @@ class Contacts:
             ending=self._ending(final, offer, question.parameters) if final.stop_reason == "length" else "",
         )
 
-    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str | UpTo, None]:
         """The text as it comes, by translation models of `engines_at`, or by whoever chats at the target.
 
         Closing it early cancels at the provider.
@@ -449,7 +449,7 @@ class Contacts:
         with self._watching_life(key):
             run, _ = await self._start_at(wanted, start)
             async with run:
-                async for text in run.token_stream:
+                async for text in run.marked():
                     yield text
                 await run.final
 

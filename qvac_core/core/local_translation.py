@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from qvac_core.delegation.messages import TranslateLine
 from qvac_core.delegation.translation_run import TranslationRun
-from qvac_core.delegation.translations import last_line
+from qvac_core.delegation.translations import Marks, last_line
 from qvac_core.engines.interface import LoadedModel, RunningModel
 from qvac_core.engines.translation import (
     Translation,
@@ -38,10 +38,11 @@ def translate_here(model: RunningModel, request: TranslationRequest, *, stream: 
 async def _lines(translation: Translation, *, stream: bool, several: bool) -> AsyncGenerator[TranslateLine, None]:
     """several: of several texts each is a line of its own, as in the SDK."""
     held: list[str] = []
+    marks = Marks(translation)
     async with aclosing(translation.texts()) as texts:
         async for text in texts:
             if stream or several:
-                yield TranslateLine(token=text)
+                yield marks.line(text)
             else:
                 held.append(text)
     if held:

@@ -38,6 +38,7 @@ from qvac_core.delegation.model_config import (
     wrong_with_translators,
 )
 from qvac_core.delegation.parts import OfferedModel
+from qvac_core.delegation.translation_run import UpTo
 from qvac_core.engines.abilities import chat_of, embedding_of, not_supported, speech_of
 from qvac_core.engines.available import shows_pictures
 from qvac_core.engines.interface import (
@@ -561,7 +562,7 @@ class Machine:
         finally:
             lease.release()
 
-    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str | UpTo, None]:
         """By translation models where they are named, or know both languages; else by the chat model.
 
         The text as it comes. Closing it stops the engine. Raises ModelError, LocalProtocolError.
@@ -579,7 +580,7 @@ class Machine:
         try:
             self.announce()
             async with translate_here(lease.model, request) as run:
-                async for text in run.token_stream:
+                async for text in run.marked():
                     yield text
                 await run.final
         finally:

@@ -1,7 +1,8 @@
 """Who translates a text: a provider's translation models or this machine's, or whoever chats; and who does it instead.
 
-As with answers, this machine goes on where a provider cannot be reached or goes away. A translation has no place to go
-on from: it begins anew, and what there was of it stays until there is more.
+As with answers, this machine goes on where a provider cannot be reached or goes away. A provider of ours says where a
+sentence or a piece of the text is through: behind the last one somebody else goes on. Where nothing was said of that,
+the whole begins anew, and what there was of it stays until there is more.
 """
 
 from __future__ import annotations
@@ -16,26 +17,32 @@ from qvac_core.core.answering import TranslationWish
 from qvac_core.core.error_text import describe, why_left
 from qvac_core.core.state import Target
 from qvac_core.delegation.life_signs import unless_lost
+from qvac_core.delegation.translation_run import UpTo
 from qvac_core.errors import InferenceCancelled, LocalProtocolError, QvacError
 
 # How long nothing may come of a provider before this machine translates, and how often that is looked at (seconds).
 ANEW_SECONDS = 3.0
 LOOK_SECONDS = 0.25
 HERE = "This machine translates."
+REST_HERE = "This machine translates the rest."
 
 
 @dataclass(frozen=True, slots=True)
 class Anew:
-    """From here on it is another machine's translation, of the whole text. sentence: why."""
+    """From here on it is another machine's translation. sentence: why.
+
+    keeps: characters of the translation so far that stay before it; 0 = it is one of the whole text.
+    """
 
     sentence: str
+    keeps: int = 0
 
 
 TranslationPart = str | Anew
 
 
 class TranslatesHere(Protocol):
-    def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+    def translate(self, wish: TranslationWish) -> AsyncGenerator[str | UpTo, None]:
         """The text as it comes. Closing it stops the engine. Raises ModelError, LocalProtocolError."""
 
     def has_engine(self, wish: TranslationWish) -> bool:
@@ -46,8 +53,8 @@ class TranslatesHere(Protocol):
 
 
 class TranslatesThere(Protocol):
-    def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
-        """The text as it comes. Closing it cancels at the provider. Raises QvacError."""
+    def translate(self, wish: TranslationWish) -> AsyncGenerator[str | UpTo, None]:
+        """The text as it comes, with how far it is. Closing it cancels at the provider. Raises QvacError."""
 
     def name_of(self, provider_key: str) -> str: ...
 
@@ -71,13 +78,19 @@ class Translating:
             wish = by_engine
         key = _asked(wish)
         if not key:
-            async with aclosing(self._here.translate(wish)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            async with aclosing(self._texts_here(wish)) as texts:
+                async for text in texts:
+                    yield text
             return
+        said = kept = through = 0  # characters: of the translation, of what stays of it, of the text that it is of
         try:
             async with aclosing(self._watched(wish, key)) as pieces:
                 async for piece in pieces:
+                    if isinstance(piece, UpTo):
+                        if piece.characters > through:  # nobody goes back
+                            kept, through = said, min(piece.characters, len(wish.text))
+                        continue
+                    said += len(piece)
                     yield piece
             return
         except (InferenceCancelled, LocalProtocolError):
@@ -86,15 +99,24 @@ class Translating:
             if not await self._goes_on_here(by_engine):
                 raise
             left = why_left(describe(error), self._there.name_of(key))
-        yield Anew(f"{left} {HERE}")
-        async with aclosing(self._here.translate(by_engine)) as pieces:
+        rest = replace(by_engine, text=wish.text[through:])
+        yield Anew(f"{left} {REST_HERE if through else HERE}", kept)
+        if not rest.text.strip():
+            return
+        async with aclosing(self._texts_here(rest)) as texts:
+            async for text in texts:
+                yield text
+
+    async def _texts_here(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+        async with aclosing(self._here.translate(wish)) as pieces:
             async for piece in pieces:
-                yield piece
+                if isinstance(piece, str):
+                    yield piece
 
     async def _goes_on_here(self, wish: TranslationWish) -> bool:
         return self._fallback() and (self._here.has_engine(wish) or await self._here.can_answer())
 
-    async def _watched(self, wish: TranslationWish, key: str) -> AsyncGenerator[str, None]:
+    async def _watched(self, wish: TranslationWish, key: str) -> AsyncGenerator[str | UpTo, None]:
         """Raises ConnectionClosed when nothing comes any more, and this machine can do it."""
         loop = asyncio.get_running_loop()
         asked_at = loop.time()

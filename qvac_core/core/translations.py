@@ -68,7 +68,8 @@ class Translations:
             async with aclosing(translation) as parts:
                 async for part in parts:
                     if isinstance(part, Anew):
-                        running.before, running.text, running.seam = running.text, "", part.sentence
+                        running.before, running.seam = running.text, part.sentence
+                        running.text = running.text[: part.keeps]
                     else:
                         running.text += part
                     self._tell(translation_id, running)

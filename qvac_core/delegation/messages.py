@@ -564,13 +564,17 @@ class TranslateStats(Part, frozen=True):
 
 
 class TranslateLine(Message, frozen=True, tag="translate"):
-    """The last one has `done`. stopReason is ours, "length" where the translation was cut; 0.16 drops it."""
+    """The last one has `done`. stopReason is ours, "length" where the translation was cut; 0.16 drops it.
+
+    sourceDone is ours too: with this token, all that was sent is the translation of so many characters of the text.
+    """
 
     token: str
     done: bool | UnsetType = UNSET
     stats: TranslateStats | UnsetType = UNSET
     error: str | UnsetType = UNSET
     stop_reason: str | UnsetType = UNSET
+    source_done: Count | UnsetType = UNSET
 
 
 class ErrorReply(Message, frozen=True, tag="error"):

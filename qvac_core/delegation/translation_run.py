@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import msgspec
+from msgspec import UnsetType
 
 from qvac_core.delegation.connection import ProviderConnection, timed_out
 from qvac_core.delegation.failures import Code
@@ -26,6 +27,13 @@ logger = logging.getLogger(__name__)
 END_SECONDS = 3.0
 # Of one translation that is kept, in bytes: many times the longest text that may be asked for.
 MAX_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class UpTo:
+    """What came before it is the translation of so many characters of the text: somebody else can go on from there."""
+
+    characters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ class TranslationRun:
         self._several = several
         self._stop = stop
         self._tokens: list[str] = []
+        self._marks: dict[int, int] = {}  # behind so many tokens: characters of the text
         self._bytes = 0
         self._stopping = 0  # cancels that are not answered yet
         self._stopped = False
@@ -94,6 +103,15 @@ class TranslationRun:
     def token_stream(self) -> AsyncIterator[str]:
         """The text as it comes. Raises what ended it, unless that was its end or a cancel."""
         return self._iterate()
+
+    async def marked(self) -> AsyncGenerator[str | UpTo, None]:
+        """The text as it comes, with how far it is where its provider says so. Raises as `token_stream`."""
+        index = 0
+        async for token in self._iterate():
+            index += 1
+            yield token
+            if index in self._marks:
+                yield UpTo(self._marks[index])
 
     @property
     def final(self) -> Awaitable[TranslationFinal]:
@@ -180,6 +198,8 @@ class TranslationRun:
         if line.token or (self._several and line.done is not True):
             self._tokens.append(line.token)
             self._bytes += len(line.token)
+            if not isinstance(line.source_done, UnsetType) and not self._several:
+                self._marks[len(self._tokens)] = int(line.source_done)
         if self._bytes > MAX_BYTES:
             raise RemoteProtocolError("the provider sends a translation without end")
         if line.done is True:

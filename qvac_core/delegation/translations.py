@@ -46,12 +46,13 @@ async def translate(
     work.cancellable(lambda _: translation.cancel())
     work.measure.amount = len(request.all_texts)
     held: list[str] = []
+    marks = Marks(translation)
     try:
         async with aclosing(translation.texts()) as texts:
             async for text in texts:
                 on_token()
                 if message.stream or request.texts:
-                    await lines.write(TranslateLine(token=text))
+                    await lines.write(marks.line(text))
                 else:
                     held.append(text)
     except ModelError as error:
@@ -81,6 +82,21 @@ def translation_request(request_id: str, message: Translate, owner: str, most_to
     if wrong := wrong_with(request) or (wrong_with_chat(request) if by_chat else ""):
         raise by_policy(Reason.LIMIT, wrong)
     return request
+
+
+class Marks:
+    """Lines of a translation; those at the end of a sentence or piece say how far in its text they are."""
+
+    def __init__(self, translation: Translation) -> None:
+        self._translation = translation
+        self._told = 0
+
+    def line(self, text: str) -> TranslateLine:
+        done = self._translation.source_done
+        if done == self._told:
+            return TranslateLine(token=text)
+        self._told = done
+        return TranslateLine(token=text, source_done=done)
 
 
 def last_line(translation: Translation) -> TranslateLine:

@@ -51,10 +51,11 @@ class _Native(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """cut: it reached the length at which the engine stops."""
+    """cut: it reached the length at which the engine stops. characters: of the text that it is the translation of."""
 
     text: str
     cut: bool = False
+    characters: int = 0
 
 
 class FirefoxTranslator:

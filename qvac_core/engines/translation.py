@@ -43,7 +43,7 @@ LONGEST_TEXT = 250_000
 MOST_TEXTS = 1000  # of a request
 
 # A piece beyond this is translated worse, and its first word comes later.
-PIECE_TOKENS = 800
+PIECE_TOKENS = 256
 SHORTEST_PIECE = 24
 PROMPT_TOKENS = 256  # of the instructions and the template, about
 # A translation may have this many times the tokens of its text: other scripts cost more of them.
@@ -102,6 +102,8 @@ class Translation(Protocol):
 
     stats: TranslationStats
     stop_reason: StopReason
+    source_done: int
+    """How much of one text (characters) all that came so far is the translation of, as it last was just that."""
 
     def texts(self) -> AsyncGenerator[str, None]:
         """The translation as it comes; `stop_reason` is LENGTH where it was cut. Closing it stops the engine.
@@ -192,6 +194,7 @@ class ChatTranslation:
         self._ended = False
         self.stats = TranslationStats()
         self.stop_reason = StopReason.EOS
+        self.source_done = 0
 
     def cancel(self) -> bool:
         if self._ended:
@@ -205,10 +208,13 @@ class ChatTranslation:
         room = self._model.info.n_ctx - PROMPT_TOKENS - estimated_tokens(self._request.context)
         most = max(SHORTEST_PIECE, min(PIECE_TOKENS, room // (1 + TIMES_LONGER)))
         parts = deque(parts_of(self._request.text, most))
+        behind = 0
         try:
             while parts:
                 part = parts.popleft()
                 if part.as_it_is:
+                    behind += len(part.text)
+                    self.source_done = behind
                     yield part.text
                     continue
                 try:
@@ -222,6 +228,8 @@ class ChatTranslation:
                     if not smaller:
                         raise
                     parts.extendleft(reversed(smaller))
+                else:
+                    behind += len(part.text)
         finally:
             self._ended = True
             self.stats.total_time = (time.monotonic() - started) * 1000
@@ -295,6 +303,7 @@ class EngineTranslation:
     def __init__(self, model: TranslationModel, request: TranslationRequest) -> None:
         self.stats = TranslationStats(backend_device=model.info.backend_device, estimated=True)
         self.stop_reason = StopReason.EOS
+        self.source_done = 0
         self._model = model
         self._request = request
         self._cancelled = False
@@ -327,6 +336,7 @@ class EngineTranslation:
                         self.stop_reason = StopReason.LENGTH
                     if not self._request.texts:
                         if part.text:
+                            self.source_done = part.characters
                             yield part.text
                         continue
                     gathered.append(part.text)

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -61,15 +62,17 @@ class Chain:
         first, *others = legs
         for part in sentences_of(text, sentences, first.vocabulary.count):
             if part.as_it_is:
-                yield Translated(part.text)
+                yield Translated(part.text, characters=len(part.text))
                 continue
             done = first.translate(part.text)
             if not others:
-                yield done
+                yield replace(done, characters=len(part.text))
                 continue
             # A translation may be longer than its sentence: it is cut anew for the second one.
             further = list(self._through(done.text, others))
-            yield Translated("".join(each.text for each in further), done.cut or any(each.cut for each in further))
+            yield Translated(
+                "".join(each.text for each in further), done.cut or any(each.cut for each in further), len(part.text)
+            )
 
 
 class Job:
@@ -90,10 +93,12 @@ class Job:
     def _parts(self, chain: Chain) -> Iterator[TextPart]:
         done = told = 0
         for number, text in enumerate(self.order.texts):
+            at = done
             for each in chain.parts(text):
                 told += 1
+                at += each.characters
                 if told > self.order.skip:
-                    yield TextPart(number, each.text, False, each.cut, done)
+                    yield TextPart(number, each.text, False, each.cut, at)
             done += len(text)
             told += 1
             if told > self.order.skip:

@@ -7492,6 +7492,10 @@
         <translation>هذا الجهاز لا يُدخل إلا المفاتيح التي سُمّيت عند بدئه. اطلب من مالكه السماح بمفتاحك.</translation>
     </message>
     <message>
+        <source>This machine translates the rest.</source>
+        <translation>يترجم هذا الجهاز البقية.</translation>
+    </message>
+    <message>
         <source>This machine translates.</source>
         <translation>يترجم هذا الجهاز.</translation>
     </message>

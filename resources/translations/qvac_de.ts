@@ -7276,6 +7276,10 @@
         <translation>Dieser Rechner lässt nur die Schlüssel ein, die bei seinem Start genannt wurden. Bitten Sie den Besitzer, Ihren zu erlauben.</translation>
     </message>
     <message>
+        <source>This machine translates the rest.</source>
+        <translation>Dieser Rechner übersetzt den Rest.</translation>
+    </message>
+    <message>
         <source>This machine translates.</source>
         <translation>Dieser Rechner übersetzt.</translation>
     </message>

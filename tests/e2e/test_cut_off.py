@@ -13,9 +13,12 @@ import psutil
 import pytest
 
 from qvac_core.core import Core, CoreConfig
+from qvac_core.core.answering import TranslationWish
 from qvac_core.core.state import AnswerFinished, AnswerTokens, CoreEvent, Message, Parameters, Target
+from qvac_core.core.translating import Anew
 from tests.e2e.program import LIMIT, Program
 from tests.e2e.test_endings import KEY, LONG, Site, worker_of
+from tests.marian_files import GERMAN, write_model
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process is frozen there")
 TOKENS = 200
@@ -106,6 +109,39 @@ def test_a_killed_provider_is_continued_here_with_the_same_words(site: Site) -> 
             answer = await finished()
             assert (answer.status, len(answer.seams)) == ("done", 1)
             assert answer.text == whole.text
+
+    with site.provider() as provider:
+        provider.until("ready")
+        asyncio.run(main(provider))
+
+
+def test_a_translation_goes_on_here_behind_the_last_sentence_of_a_killed_provider(
+    bootstrap: str, tmp_path: Path
+) -> None:
+    model = write_model(tmp_path / "model", "de", "en", {german: word for word, german in GERMAN.items()})[0]
+    site = Site(bootstrap, model, tmp_path)
+    text = "das Haus ist klein. das Haus ist grün!\n\n" * 500
+    wish = TranslationWish("whole", Target(KEY), text, "en", "de", KEY)
+
+    async def main(provider: Program) -> None:
+        host, port = bootstrap.split(":")
+        async with Core(CoreConfig(tmp_path / "guest", bootstrap=((host, int(port)),))) as core:
+            await core.connect_provider(KEY)
+            await core.add_model_file(model)
+            seams, said = [], ""
+            async for part in core.translating.translate(wish):
+                if isinstance(part, Anew):
+                    seams.append((part, len(said)))
+                    said = said[: part.keeps]
+                    continue
+                said += part
+                if len(said) > 400 and provider.process.poll() is None:
+                    provider.process.kill()
+            ((seam, came),) = seams
+            assert 0 < seam.keeps <= came < len(said)
+            assert came - seam.keeps < 60  # of one sentence
+            assert seam.sentence.endswith(" This machine translates the rest.")
+            assert said == "the house is small. the house is green!\n\n" * 500
 
     with site.provider() as provider:
         provider.until("ready")

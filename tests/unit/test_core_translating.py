@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from qvac_core.core.provider_translators import MOST, RemoteTranslator, pairs_of
 from qvac_core.core.state import ProviderEntry, Target
 from qvac_core.core.translating import Anew, Translating, TranslationPart
 from qvac_core.delegation.messages import ModelEntry
+from qvac_core.delegation.translation_run import UpTo
 from qvac_core.errors import ConnectionClosed, InferenceCancelled, ModelError, QvacError
 
 KEY = "ab" * 32
@@ -26,7 +28,7 @@ class Here:
         self.engine, self.chat = engine, chat
         self.asked: list[TranslationWish] = []
 
-    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str | UpTo, None]:
         self.asked.append(wish)
         for piece in "Hel", "lo":
             yield piece
@@ -39,13 +41,17 @@ class Here:
 
 
 class There:
-    def __init__(self, pieces: Sequence[str] = (), error: QvacError | None = None, *, hangs: bool = False) -> None:
+    """`UpTo` says how far it is in the text."""
+
+    def __init__(
+        self, pieces: Sequence[str | UpTo] = (), error: QvacError | None = None, *, hangs: bool = False
+    ) -> None:
         self.pieces, self.error, self.hangs = pieces, error, hangs
         self.asked: list[TranslationWish] = []
         self.gone = False
         self.closed = False
 
-    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str | UpTo, None]:
         self.asked.append(wish)
         try:
             for piece in self.pieces:
@@ -100,6 +106,28 @@ def test_this_machine_does_it_when_the_provider_goes(here: Here, said: tuple[str
         assert made == [*said, Anew("Studio went offline. This machine translates."), "Hel", "lo"]
         assert here.asked[-1].target == Target()
         assert here.asked[-1].engines_at == ""
+
+
+@pytest.mark.parametrize(
+    ("pieces", "rest", "keeps"),
+    [
+        (("One.", UpTo(5), " Tw"), " Zwei. Drei.", 4),
+        (("One.", " ", UpTo(6), "Two.", " ", UpTo(12), "Thr"), "Drei.", 10),
+        (("One. Two. Three.", UpTo(17)), "", 16),  # all of it, and then no end
+        (("One.", UpTo(5), " Two.", UpTo(3), "T"), " Zwei. Drei.", 4),  # nobody goes back
+        (("One.", UpTo(10**9)), "", 4),
+    ],
+)
+def test_this_machine_goes_on_behind_the_last_whole_sentence(
+    pieces: tuple[str | UpTo, ...], rest: str, keeps: int
+) -> None:
+    here = Here(engine=True)
+    lost = ConnectionClosed("reset", name="ECONNRESET")
+    made = parts(replace(ENGINE, text="Eins. Zwei. Drei."), here, There(pieces, lost))
+    said = [piece for piece in pieces if isinstance(piece, str)]
+    seam = Anew("Studio went offline. This machine translates the rest.", keeps)
+    assert made == [*said, seam, *(("Hel", "lo") if rest else ())]
+    assert [wish.text for wish in here.asked] == ([rest] if rest else [])
 
 
 def test_it_fails_where_this_machine_cannot_or_may_not_go_on() -> None:
