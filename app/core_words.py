@@ -196,6 +196,7 @@ _WITH_FIELDS = (
     later("Nothing came from {name} any more."),
     later("{name} is asked to go on."),
     later("{name} continues."),
+    later("{name} had not begun yet."),
     later("{name} answers anew."),
     later("{name} is asked now."),
     later("{name} is away."),

@@ -121,6 +121,11 @@ def stats_words(stats: AnswerStats) -> tuple[str, ...]:
             words.append(tr("{generated} out", generated=stats.generated_tokens))
     if stats.ending in ENDINGS:
         words.append(tr(ENDINGS[stats.ending]))
+    if stats.beside:
+        name = tr(THIS_MACHINE) if stats.beside == THIS_MACHINE else stats.beside
+        words.append(
+            tr("{name} was asked too, and stopped after {time}", name=name, time=duration(stats.beside_seconds))
+        )
     return tuple(words)
 
 

@@ -120,6 +120,15 @@ GENERAL = Section(
                     words=("--fallback",),
                 ),
                 Row(
+                    "chat.hedge",
+                    later("Ask somebody else too when a first word is late"),
+                    later(
+                        "The next provider of the conversation, or this machine. Who begins first answers; the other "
+                        "one is stopped, and has worked for nothing."
+                    ),
+                    words=("hedge",),
+                ),
+                Row(
                     "chat.local_model",
                     later("Answers when nobody else does"),
                     later("A model of this machine. It also finishes an answer whose provider goes away."),

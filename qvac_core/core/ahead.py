@@ -31,6 +31,11 @@ class Ahead:
             return error
         return None
 
+    @property
+    def ready(self) -> bool:
+        """Whether its first words are there."""
+        return any(isinstance(part, str | Thinking) for part in self._taken)
+
     async def parts(self) -> AsyncGenerator[AnswerPart, None]:
         """All of them. Raises what the answer raises."""
         await asyncio.wait({self._begun})

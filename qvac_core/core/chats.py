@@ -34,6 +34,7 @@ from qvac_core.core.answering import (
 from qvac_core.core.chat_parameters import longest, response_format
 from qvac_core.core.error_text import describe, mistaken, why_left
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.hedging import FirstWords, Second, left_behind
 from qvac_core.core.seams import ANEW, can_go_on, start_of, with_seam
 from qvac_core.core.state import (
     AnswerFinished,
@@ -102,6 +103,9 @@ class _Streaming:
     target: Target = field(default_factory=Target)  # who is asked now
     stopped: bool = False  # by a person
     blind: bool = False  # whoever answers now is not shown the pictures
+    second: Second | None = None  # asked too, as the first word is late
+    won: Ahead | None = None  # what that one says, who began first
+    beside: tuple[str, float] = ("", 0.0)  # who worked for nothing, and for how long (seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ class Chats:
         self._tools = tools
         self._tasks = TaskOwner()
         self._streaming: dict[str, _Streaming] = {}
+        self._first_words = FirstWords()
         self._keeping_pictures = asyncio.Lock()  # between a picture and the message that names it nobody clears up
         self._waiting: dict[str, _Waiting] = {}  # by conversation: its last answer broke off, and nobody was left
         self._unsubscribe = events.subscribe(self._on_event)
@@ -466,17 +471,27 @@ class Chats:
         while (target := await self._answer_there(streaming, question, waiting)) is not None:
             if target.provider_key:
                 question = self._hand_on(streaming, question, target)
+                question = question if streaming.won is None else streaming.won.question
                 continue
             await self._answer_here(streaming, question)
             return
 
     async def _answer_here(self, streaming: _Streaming, question: Question) -> None:
         """What a provider began."""
+        if (won := self._taken(streaming)) is not None:
+            await self._stream(self._local, streaming, won.question, won)
+            return
         here, ahead = self._rest_of(streaming, question, Target()), streaming.ahead
         if ahead is not None and ahead.question == here:
-            await self._stream(self._local, streaming, here, ahead.parts())
+            await self._stream(self._local, streaming, here, ahead)
         else:
             await self._stream(self._local, streaming, here)
+
+    @staticmethod
+    def _taken(streaming: _Streaming) -> Ahead | None:
+        """What the second one has begun; who asks for it closes it."""
+        won, streaming.won = streaming.won, None
+        return won
 
     def _next_there(self, waiting: Sequence[Target]) -> Target | None:
         """The next one that is not known to be away."""
@@ -521,6 +536,7 @@ class Chats:
         key = question.target.provider_key
         waiting[:] = [target for target in waiting if target.provider_key != key]
         streaming.target, streaming.is_silent = question.target, False
+        begun = self._taken(streaming)
         name = self._remote.name_of(key)
         asked = AnswerStats(name, "delegated", "", question.target.model, 0.0, 0.0, 0, 0, key)
         streaming.message = replace(streaming.message, stats=asked)
@@ -528,18 +544,25 @@ class Chats:
             async with asyncio.timeout(None) as streaming.patience:
                 watching = asyncio.create_task(self._notice_silence(streaming, question, waiting))
                 try:
-                    await self._stream(self._remote, streaming, question)
+                    await self._stream(self._remote, streaming, question, begun)
                 finally:
                     watching.cancel()
                     await asyncio.wait({watching})
+                    self._forget_second(streaming)
+                    if streaming.first_at and begun is None:
+                        self._first_words.came(key, streaming.first_at - streaming.asked_at)
             return None
         except TimeoutError:
             if streaming.handed_over:
                 return Target()
-            if not streaming.is_silent:
+            target: Target | None
+            if streaming.won is not None:
+                left, target = f"{name} had not begun yet.", streaming.won.question.target
+            elif streaming.is_silent:
+                left = f"Nothing came from {name} any more."
+                target, _ = await self._who_goes_on(streaming.message, waiting)
+            else:
                 raise
-            left = f"Nothing came from {name} any more."
-            target, _ = await self._who_goes_on(streaming.message, waiting)
             if target is None:
                 raise stopped_answering() from None
         except QvacError as error:
@@ -567,7 +590,8 @@ class Chats:
         machine begins to compute a little earlier, so that its next token is there when it is wanted.
         """
         key, loop = streaming.target.provider_key, asyncio.get_running_loop()
-        asked_at = loop.time()  # the last time, as far as it is known here
+        asked_at = since = loop.time()  # the last time, as far as it is known here
+        hedges = self._store.settings.settings.chat.hedge
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if any(map(is_open, streaming.message.tools)):
@@ -579,6 +603,10 @@ class Chats:
                 await self._forget_ahead(streaming)
             elif streaming.ahead is None:
                 await self._compute_ahead(streaming, question, waiting)
+            if hedges and await self._is_overtaken(streaming, question, waiting, loop.time() - since, quiet):
+                if streaming.patience is not None:
+                    streaming.patience.reschedule(loop.time())
+                return
             if not self._remote.is_gone(key) and quiet < ANEW_SECONDS:
                 continue
             target, continues = await self._who_goes_on(streaming.message, waiting)
@@ -587,6 +615,45 @@ class Chats:
                 if streaming.patience is not None:
                     streaming.patience.reschedule(asyncio.get_running_loop().time())
                 return
+
+    async def _is_overtaken(
+        self, streaming: _Streaming, question: Question, waiting: Sequence[Target], waited: float, quiet: float
+    ) -> bool:
+        """Whether somebody else has the next word, where a person allows that two are asked.
+
+        waited: seconds since the first one was asked; quiet: seconds in which nothing at all came from it.
+        """
+        if streaming.ahead is not None and streaming.ahead.ready and quiet >= AHEAD_SECONDS:
+            streaming.is_silent = True
+            return True
+        second = streaming.second
+        if streaming.first_at:
+            self._forget_second(streaming)
+        elif second is None and waited >= self._first_words.patience(question.target.provider_key):
+            await self._ask_second(streaming, question, waiting)
+        elif second is not None and second.ahead.ready:
+            streaming.won, streaming.second = second.ahead, None
+            streaming.beside = (self._remote.name_of(question.target.provider_key), waited)
+            return True
+        return False
+
+    async def _ask_second(self, streaming: _Streaming, question: Question, waiting: Sequence[Target]) -> None:
+        target, _ = await self._who_goes_on(streaming.message, waiting)
+        shows = any(message.pictures for message in question.history)
+        if target is None or shows or streaming.message.tools or streaming.conversation.tools.servers:
+            return
+        responder: Responder = self._remote if target.provider_key else self._local
+        rest = self._rest_of(streaming, question, target)
+        name = self._remote.name_of(target.provider_key) if target.provider_key else "This machine"
+        ahead = Ahead(rest, responder.answer(rest))
+        streaming.second = Second(target, name, ahead, asyncio.get_running_loop().time())
+
+    def _forget_second(self, streaming: _Streaming) -> None:
+        """Somebody else was quicker: it is stopped, and nobody waits for that."""
+        second, streaming.second = streaming.second, None
+        if second is not None:
+            streaming.beside = (second.name, asyncio.get_running_loop().time() - second.asked_at)
+            self._tasks.start(second.ahead.close(), "a second answer that is not wanted")
 
     async def _compute_ahead(self, streaming: _Streaming, question: Question, waiting: Sequence[Target]) -> None:
         target, continues = await self._who_goes_on(streaming.message, waiting)
@@ -600,7 +667,11 @@ class Chats:
     async def _forget_ahead(self, streaming: _Streaming) -> None:
         ahead, streaming.ahead = streaming.ahead, None
         if ahead is not None:
-            await asyncio.shield(asyncio.create_task(ahead.close()))  # whoever forgets it may be cancelled meanwhile
+            await self._close(ahead)
+
+    @staticmethod
+    async def _close(ahead: Ahead) -> None:
+        await asyncio.shield(asyncio.create_task(ahead.close()))  # who closes it may be cancelled meanwhile
 
     async def _go_on_here(self, streaming: _Streaming, left: str) -> None:
         """The seam between what somebody else said, who left, and this machine."""
@@ -620,7 +691,7 @@ class Chats:
         responder: Responder,
         streaming: _Streaming,
         question: Question,
-        begun: AsyncGenerator[AnswerPart, None] | None = None,
+        begun: Ahead | None = None,
     ) -> None:
         """begun: the answer, where it was begun already."""
         streaming.blind = not responder.sees(question.target) and any(each.pictures for each in question.history)
@@ -630,10 +701,19 @@ class Chats:
         streaming.said += streaming.pieces
         streaming.asked_at, streaming.first_at, streaming.pieces = time.monotonic(), 0.0, 0
         message = streaming.message
-        answer = begun or self._tools.answer(
-            responder, question, streaming.conversation.id, message.tools, start_of(message.seams)
-        )
-        async with contextlib.aclosing(answer) as parts:
+        answer: AsyncGenerator[AnswerPart | ToolUse, None]
+        if begun is not None:
+            answer = begun.parts()
+        else:
+            answer = self._tools.answer(
+                responder, question, streaming.conversation.id, message.tools, start_of(message.seams)
+            )
+            if responder is self._remote and self._store.settings.settings.chat.hedge:
+                answer = left_behind(answer, self._tasks.start)
+        async with contextlib.AsyncExitStack() as ending:
+            if begun is not None:
+                ending.push_async_callback(self._close, begun)
+            parts = await ending.enter_async_context(contextlib.aclosing(answer))
             async for part in parts:
                 if isinstance(part, str | Thinking):
                     streaming.pieces += 1
@@ -711,7 +791,9 @@ def _with_ending(message: Message, streaming: _Streaming) -> Message:
     if stats is None:
         return message
     ending = "stopped" if streaming.stopped and message.status == "stopped" else stats.ending
-    return replace(message, stats=replace(stats, ending=ending, blind=streaming.blind))
+    beside, seconds = streaming.beside
+    stats = replace(stats, ending=ending, blind=streaming.blind, beside=beside, beside_seconds=seconds)
+    return replace(message, stats=stats)
 
 
 def _with_numbers(streaming: _Streaming) -> Message:

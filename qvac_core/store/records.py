@@ -140,7 +140,8 @@ class AnswerStats:
     Of an answer that was stopped or broke off: as far as it came, prompt_tokens 0, path "" where there was none yet.
     provider_key: "" on this machine, and in what was stored before keys were kept.
     ending: "" by itself, "length" at its greatest length, "context" where there was no more room, "stopped" by the
-    person who had asked. blind: it was not shown the pictures of the question.
+    person who had asked. blind: it was not shown the pictures of the question. beside: who was asked too and stopped
+    when somebody else had begun, after so many seconds of work for nothing.
     """
 
     who: str
@@ -154,6 +155,8 @@ class AnswerStats:
     provider_key: str = ""
     ending: str = ""
     blind: bool = False
+    beside: str = ""
+    beside_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

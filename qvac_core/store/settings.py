@@ -156,10 +156,12 @@ class ChatSettings:
 
     answer_tokens: longest answer; 0 = until the model ends or the context is full. keep_states: whose chats a model
     remembers over its end, so that a long one goes on at once; encrypted. send_key: Shift+Enter makes a new line.
-    tool_seconds: that a tool may be silent before it is stopped.
+    tool_seconds: that a tool may be silent before it is stopped. hedge: where a provider's first word is late, whoever
+    would go on is asked too; who begins first answers, the other one is stopped.
     """
 
     fallback: bool = True
+    hedge: bool = False
     local_model: str = ""
     answer_tokens: int = bounded(2048, 0, MOST_ANSWER_TOKENS)
     keep_states: KeepStates = KeepStates.NOTHING

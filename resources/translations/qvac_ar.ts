@@ -1186,6 +1186,10 @@
         <translation>اطلب من المالك مشاركة نموذج.</translation>
     </message>
     <message>
+        <source>Ask somebody else too when a first word is late</source>
+        <translation>سؤال جهة أخرى أيضًا عند تأخر الكلمة الأولى</translation>
+    </message>
+    <message>
         <source>Ask the first question</source>
         <translation>اطرح السؤال الأول</translation>
     </message>
@@ -6596,6 +6600,10 @@
         <translation>الشخص التالي</translation>
     </message>
     <message>
+        <source>The next provider of the conversation, or this machine. Who begins first answers; the other one is stopped, and has worked for nothing.</source>
+        <translation>المزوّد التالي في المحادثة أو هذا الجهاز. من يبدأ أولًا يجيب، ويُوقَف الآخر بعد أن عمل بلا فائدة.</translation>
+    </message>
+    <message>
         <source>The next version</source>
         <translation>النسخة التالية</translation>
     </message>
@@ -10089,6 +10097,10 @@
         <translation>انتهى {name} فورًا.</translation>
     </message>
     <message>
+        <source>{name} had not begun yet.</source>
+        <translation>لم يبدأ {name} بعد.</translation>
+    </message>
+    <message>
         <source>{name} has changed since. Drop it here again to hear it with its text.</source>
         <translation>تغيّر {name} منذ ذلك الحين. أفلته هنا من جديد لسماعه مع نصه.</translation>
     </message>
@@ -10255,6 +10267,10 @@
     <message>
         <source>{name} was added by an older version, which did not count all its files. Remove it from the library and add it again: then it can be copied.</source>
         <translation>أُضيف {name} بإصدار أقدم لم يُحصِ كل ملفاته. أزله من المكتبة وأضفه من جديد، عندها يمكن نسخه.</translation>
+    </message>
+    <message>
+        <source>{name} was asked too, and stopped after {time}</source>
+        <translation>سُئل {name} أيضًا وأُوقف بعد {time}</translation>
     </message>
     <message>
         <source>{name} was found but does not answer.</source>

@@ -1006,6 +1006,10 @@
         <translation>Bitten Sie den Besitzer, eines freizugeben.</translation>
     </message>
     <message>
+        <source>Ask somebody else too when a first word is late</source>
+        <translation>Noch jemanden fragen, wenn ein erstes Wort auf sich warten lässt</translation>
+    </message>
+    <message>
         <source>Ask the first question</source>
         <translation>Stellen Sie die erste Frage</translation>
     </message>
@@ -6380,6 +6384,10 @@
         <translation>Die nächste Person</translation>
     </message>
     <message>
+        <source>The next provider of the conversation, or this machine. Who begins first answers; the other one is stopped, and has worked for nothing.</source>
+        <translation>Den nächsten Anbieter der Unterhaltung oder diesen Rechner. Wer zuerst anfängt, antwortet; der andere wird angehalten und hat umsonst gearbeitet.</translation>
+    </message>
+    <message>
         <source>The next version</source>
         <translation>Die nächste Fassung</translation>
     </message>
@@ -9809,6 +9817,10 @@
         <translation>{name} hat sich sofort beendet.</translation>
     </message>
     <message>
+        <source>{name} had not begun yet.</source>
+        <translation>{name} hatte noch nicht angefangen.</translation>
+    </message>
+    <message>
         <source>{name} has changed since. Drop it here again to hear it with its text.</source>
         <translation>{name} ist inzwischen eine andere. Neu hierher ziehen, um sie mit ihrem Text zu hören.</translation>
     </message>
@@ -9975,6 +9987,10 @@
     <message>
         <source>{name} was added by an older version, which did not count all its files. Remove it from the library and add it again: then it can be copied.</source>
         <translation>{name} kam mit einer älteren Version hinzu, die nicht alle seine Dateien gezählt hat. Entfernen Sie es aus der Bibliothek, und fügen Sie es neu hinzu: Dann lässt es sich kopieren.</translation>
+    </message>
+    <message>
+        <source>{name} was asked too, and stopped after {time}</source>
+        <translation>{name} wurde auch gefragt und nach {time} angehalten</translation>
     </message>
     <message>
         <source>{name} was found but does not answer.</source>

@@ -608,6 +608,10 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         SETTINGS,
         "unit/test_core_chats.py::test_without_a_way_on_the_error_stands_under_what_came",
     ),
+    "settings.chat.hedge": (
+        SETTINGS,
+        "unit/test_core_hedging.py::test_who_begins_first_answers_and_the_other_one_is_left",
+    ),
     "settings.chat.local_model": (SETTINGS, f"{API}::test_the_chosen_model_of_this_machine_answers"),
     "settings.chat.tool_seconds": ("unit/test_core_tools.py::test_how_long_a_tool_may_be_silent_is_a_setting",),
     "settings.chat.answer_tokens": (
