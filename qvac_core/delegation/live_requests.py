@@ -219,7 +219,8 @@ class LiveRequests:
     def keep_contents(self, request: LiveRequest, question: str, answer: str) -> None:
         """What was asked and answered, where its guest was told that this is kept."""
         if request.keeps_contents:
-            self._log.keep_contents(request.id, question[:CONTENTS_LIMIT], answer[:CONTENTS_LIMIT])
+            question, answer = question[:CONTENTS_LIMIT], answer[:CONTENTS_LIMIT]
+            self._note(lambda: self._log.keep_contents(request.id, question, answer))
 
     def progress(self, request: LiveRequest) -> None:
         """Count one token, end what the policy admits no longer, and now and then tell the owner."""
@@ -228,7 +229,7 @@ class LiveRequests:
         now = self._clock()
         if now - request.progressed >= PROGRESS_SECONDS:
             request.progressed = now
-            self._log.advance(request.id, request.generated_tokens)
+            self._note(lambda: self._log.advance(request.id, request.generated_tokens))
             rate = request.generated_tokens / max(now - request.began, PROGRESS_SECONDS)
             self._emit(RequestProgressed(request.id, request.generated_tokens, rate))
 
@@ -284,20 +285,20 @@ class LiveRequests:
 
     def _start(self, request: LiveRequest) -> None:
         method = request.kind.method
-        self._log_start(request, method)
         key = request.public_key.hex()
+        self._note(lambda: self._log.start(request.id, key, method, request.model, request.started_at))
         self._emit(RequestStarted(request.id, key, method, request.model, request.started_at))
 
-    def _log_start(self, request: LiveRequest, method: str) -> None:
+    def _note(self, write: Callable[[], object]) -> None:
+        """In the log. A full disk costs the log a line, not the consumer an answer."""
         try:
-            self._log.start(request.id, request.public_key.hex(), method, request.model, request.started_at)
+            write()
         except StoreError:
-            # A full disk costs the log a line, not the consumer an answer.
             logger.warning("a request could not be logged", exc_info=True)
 
     def _log_end(self, ended: RequestEnded) -> None:
-        try:
-            self._log.finish(
+        self._note(
+            lambda: self._log.finish(
                 ended.id,
                 ended.outcome.value,
                 prompt_tokens=ended.prompt_tokens,
@@ -307,5 +308,4 @@ class LiveRequests:
                 amount=ended.amount,
                 unit=ended.unit,
             )
-        except StoreError:
-            logger.warning("the end of a request could not be logged", exc_info=True)
+        )

@@ -88,6 +88,17 @@ async def next_word(guest: Guest, provider: Program, end: Callable[[Program], No
     return word - struck
 
 
+async def first_word(guest: Guest, provider: Program) -> float:
+    """From its end to the first word of an answer that it had not begun."""
+    conversation = await guest.core.new_conversation(Target(KEY))
+    answer = await guest.core.ask(conversation.id, STORY)
+    struck = time.monotonic()
+    provider.process.kill()
+    word = await guest.until(AnswerTokens, struck)
+    await guest.core.stop_answer(answer)
+    return word - struck
+
+
 async def cancelled(guest: Guest, provider: Program) -> float:
     answer = await guest.ask()
     struck = time.monotonic()
@@ -141,8 +152,27 @@ def main(model: Path) -> None:
                         measured(name, await next_word(guest, provider, end))
                         provider.process.kill()
 
+        async def hedged(number: int) -> None:
+            """Where the person allows that two are asked."""
+            host, _, port = bootstrap.rpartition(":")
+            async with Core(CoreConfig(folder / f"hedged guest {number}", bootstrap=((host, int(port)),))) as core:
+                await core.set_setting("chat.hedge", "true")
+                await core.add_model_file(model)
+                await core.machine.load_local(model.name)
+                guest = Guest(core)
+                await core.stop_answer(await guest.ask(Target()))
+                for name in ("hedged, kill -9 in an answer: next word", "hedged, kill -9 before it: first word"):
+                    with qvac_desktop("provider", *options, data_dir=folder / f"{name[:16]} {number}") as provider:
+                        await asyncio.to_thread(provider.until, "ready")
+                        await core.connect_provider(KEY)
+                        if "in an answer" in name:
+                            measured(name, await next_word(guest, provider, lambda one: one.process.kill()))
+                        else:
+                            measured(name, await first_word(guest, provider))
+
         for number in range(RUNS):
             asyncio.run(run(number))
+            asyncio.run(hedged(number))
     aims = {"cancel: engine idle": "one step"}
     print("| what | median | worst | aim | runs |\n|---|--:|--:|---|--:|")
     for name, seconds in rows.items():

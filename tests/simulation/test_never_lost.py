@@ -229,6 +229,7 @@ def rows() -> list[Any]:
         for number, fault in enumerate(FAULTS)
         for at, moment in enumerate(MOMENTS)
     ]
+    often.append(Case("its disk full", "middle", 0, here=False, returns=False))
     whole = [Case(*each) for each in product(FAULTS, MOMENTS, OTHERS, (False, True), (False, True))]
     rare = [case for case in whole if case not in often]
     return [*(pytest.param(each, id=str(each)) for each in often)] + [
