@@ -52,12 +52,15 @@ def python_parts(site_packages: Path, shipped: Path) -> list[Part]:
         if name == "qvac-desktop" or not _is_shipped(info, shipped):
             continue
         texts = tuple(
-            path.read_text(errors="replace")
-            for path in sorted(info.rglob("*"))
-            if path.is_file() and _TEXTS.match(path.name) and path.suffix != ".py" and path.stat().st_size < _LONGEST
+            path.read_text(errors="replace") for path in sorted(info.rglob("*")) if path.is_file() and _is_text(path)
         )
         parts.append(Part(name, str(head["Version"]), KNOWN.get(name) or _licence(head), "pypi", texts))
     return parts
+
+
+def _is_text(path: Path) -> bool:
+    """Of a licence; a module of that name (and what pip compiled of it, with today's date in it) is none."""
+    return bool(_TEXTS.match(path.name)) and path.suffix not in (".py", ".pyc") and path.stat().st_size < _LONGEST
 
 
 def _is_shipped(info: Path, shipped: Path) -> bool:

@@ -223,6 +223,22 @@ def test_the_list_of_parts_is_the_same_for_the_same_parts() -> None:
     assert "b 2, c 3\n\nthe text" in told
 
 
+def test_modules_that_are_called_after_licences_are_no_texts(tmp_path: Path) -> None:
+    """PyAV has an AUTHORS.py there, and pip compiles it: a date of today would be in the list of licences."""
+    info = tmp_path / "site/thing-1.0.dist-info"
+    (info / "licenses/__pycache__").mkdir(parents=True)
+    (info / "METADATA").write_text("Name: thing\nVersion: 1.0\nLicense-Expression: MIT\n\n")
+    (info / "RECORD").write_text("thing/__init__.py,,\n")
+    (info / "licenses/LICENSE").write_text("The text.")
+    (info / "licenses/licenses.py").write_text("A = 1")
+    (info / "licenses/__pycache__/licenses.cpython-311.pyc").write_bytes(b"\xa7\r\r\n")
+    shipped = tmp_path / "shipped"
+    (shipped / "thing").mkdir(parents=True)
+    (shipped / "thing/__init__.pyc").touch()
+    (part,) = licences.python_parts(tmp_path / "site", shipped)
+    assert part.texts == ("The text.",)
+
+
 @pytest.mark.skipif(shutil.which("desktop-file-validate") is None, reason="desktop-file-utils looks at it")
 def test_the_desktop_takes_the_entry() -> None:
     file = ROOT / "installers/linux/qvac-desktop.desktop"
