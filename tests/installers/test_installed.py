@@ -304,6 +304,8 @@ def test_an_upgrade_keeps_the_data_and_a_purge_leaves_only_that(room: Room, buil
     assert root.run("qvac-desktop", "public-key").stdout == key
     listed = root.run("qvac-desktop", "conversations", "list")
     assert "A talk of long ago" in listed.stdout, listed.stderr
+    kept = list((root.upper / DATA.lstrip("/")).glob(f"qvac.db.schema-{OLD_SCHEMA}-*"))
+    assert len(kept) == 1, "the database as the older version left it"
 
     autostart = XdgAutostart(root.upper / f"{HOME.lstrip('/')}/.config", "qvac-desktop")
     autostart.write((PROGRAM, IN_TRAY))  # as the switch in Settings does
