@@ -23,12 +23,14 @@ _IPV4 = 2
 async def node(options: argparse.Namespace, output: Output) -> int:
     """Runs until cancelled. Event: ready {bootstrap}: the address at which others enter."""
     host, given = options.host or _own_address(), list(getattr(options, "bootstrap", None) or [])
-    port = getattr(options, "port", None) or DEFAULT_PORT
+    asked = getattr(options, "port", None)
+    port = asked or DEFAULT_PORT
     nodes: list[DHT] = []
     try:
         for place in range(NODES):
             known = given or [(host, nodes[0].address[1])] if given or nodes else []
-            nodes.append(DHT(known, ephemeral=False, firewalled=False, host=host, port=port + place))
+            any_port = not asked or place > 0  # a port that was asked for is what others will name
+            nodes.append(DHT(known, ephemeral=False, firewalled=False, host=host, port=port + place, any_port=any_port))
             with binding():
                 await nodes[-1].ready()
         address = f"{host}:{nodes[0].address[1]}"

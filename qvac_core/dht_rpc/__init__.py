@@ -19,7 +19,7 @@ from qvac_core.dht_rpc.messages import RequestMessage, ResponseMessage, decode, 
 from qvac_core.dht_rpc.node import Node
 from qvac_core.dht_rpc.query import Commit, Query, QueryResult
 from qvac_core.dht_rpc.reply import OnDone, Outcome, Reply, RequestSpec
-from qvac_core.dht_rpc.requests import Request
+from qvac_core.dht_rpc.requests import Request, Stats
 from qvac_core.dht_rpc.table import TableNode
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "RequestSpec",
     "ResponseMessage",
     "SocketId",
+    "Stats",
     "TableNode",
     "WakeUp",
     "decode",

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from qvac_core.codec import Reader
 from qvac_core.dht_rpc.commands import MAX_DELAYED_PING, Internal, ReplyError
+from qvac_core.dht_rpc.exchange import Exchange
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.limits import RateLimit
 from qvac_core.dht_rpc.neighbourhood import Neighbourhood
-from qvac_core.dht_rpc.rpc import Rpc
 
 _MAX_DELAYED_PINGS = 1024
 _PORT_SIZE = 2
@@ -21,16 +21,16 @@ _ADDRESS_SIZE = 6
 class InternalCommands:
     """Values that are too short and targets that are missing get no answer, as in the original."""
 
-    __slots__ = ("_delayed_pings", "_limits", "_neighbourhood", "_rpc")
+    __slots__ = ("_delayed_pings", "_exchange", "_limits", "_neighbourhood")
 
-    def __init__(self, rpc: Rpc, neighbourhood: Neighbourhood, limits: RateLimit) -> None:
-        self._rpc = rpc
+    def __init__(self, exchange: Exchange, neighbourhood: Neighbourhood, limits: RateLimit) -> None:
+        self._exchange = exchange
         self._neighbourhood = neighbourhood
         self._limits = limits
         self._delayed_pings = 0
 
     def answer(self, request: IncomingRequest) -> None:
-        if not self._limits.allows(request.command, request.from_[0], self._rpc.now):
+        if not self._limits.allows(request.command, request.from_[0], self._exchange.now):
             return
         match request.command:
             case Internal.PING:
@@ -73,4 +73,4 @@ class InternalCommands:
             request.reply(token=False, closer_nodes=False)
 
         self._delayed_pings += 1
-        self._rpc.later(milliseconds / 1000, answer)
+        self._exchange.later(milliseconds / 1000, answer)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from qvac_core.dht_rpc.exchange import Exchange
 from qvac_core.dht_rpc.lookups import Lookups
 from qvac_core.dht_rpc.own_address import OwnAddress
 from qvac_core.dht_rpc.query import QueryResult
 from qvac_core.dht_rpc.reachability import Reachability
 from qvac_core.dht_rpc.reply import Outcome, Reply
-from qvac_core.dht_rpc.rpc import Rpc
 
 _ROUNDS = 2
 
@@ -25,7 +25,7 @@ class Joining:
 
     def __init__(
         self,
-        rpc: Rpc,
+        exchange: Exchange,
         own_address: OwnAddress,
         lookups: Lookups,
         reachability: Reachability,
@@ -34,7 +34,7 @@ class Joining:
         quick_firewall: bool,
         on_joined: Callable[[], None],
     ) -> None:
-        self._rpc = rpc
+        self._exchange = exchange
         self._own = own_address
         self._lookups = lookups
         self._reachability = reachability
@@ -56,7 +56,7 @@ class Joining:
     def _on_reply(self, reply: Reply) -> None:
         if self._quick:
             self._quick = False
-            self._rpc.ping_nat(reply.from_, on_done=self._on_pong)
+            self._exchange.ping_nat(reply.from_, on_done=self._on_pong)
 
     def _on_pong(self, outcome: Outcome) -> None:
         if isinstance(outcome, Reply):

@@ -16,27 +16,27 @@ from qvac_core.dht_rpc.commands import (
     REFRESH_TICKS,
     Internal,
 )
+from qvac_core.dht_rpc.exchange import Exchange
 from qvac_core.dht_rpc.neighbourhood import Neighbourhood
 from qvac_core.dht_rpc.query import Commit, OnFinished, Query, QueryResult
 from qvac_core.dht_rpc.reply import Reply
-from qvac_core.dht_rpc.rpc import Rpc
 
 
 class Lookups:
     """`refresh_in` ticks pass until the table is refreshed, unless a lookup comes before: it does the same."""
 
-    __slots__ = ("_bootstrap_nodes", "_neighbourhood", "_queries", "_random", "_rpc", "refresh_in")
+    __slots__ = ("_bootstrap_nodes", "_exchange", "_neighbourhood", "_queries", "_random", "refresh_in")
 
     def __init__(
         self,
-        rpc: Rpc,
+        exchange: Exchange,
         neighbourhood: Neighbourhood,
         bootstrap_nodes: Sequence[Address],
         *,
         random: Random,
         refresh_in: int,
     ) -> None:
-        self._rpc = rpc
+        self._exchange = exchange
         self._neighbourhood = neighbourhood
         self._bootstrap_nodes = bootstrap_nodes
         self._random = random
@@ -63,10 +63,10 @@ class Lookups:
 
         `on_reply` gets every answer with error 0; `commit` then writes to the nearest (see QueryResult).
         """
-        self._rpc.advance(now)
+        self._exchange.advance(now)
         self.refresh_in = REFRESH_TICKS
         query = Query(
-            self._rpc,
+            self._exchange,
             self._neighbourhood,
             self._bootstrap_nodes,
             target,
@@ -83,7 +83,7 @@ class Lookups:
             commit=commit,
         )
         self._queries.add(query)
-        if self._rpc.closed:
+        if self._exchange.closed:
             query.cancel()
         else:
             query.start()
@@ -118,13 +118,13 @@ class Lookups:
         """A FIND_NODE that yields to other traffic; what it brings is in the table afterwards."""
 
         def on_background_reply(reply: Reply) -> None:
-            query.concurrency = BACKGROUND_CONCURRENCY if self._rpc.busy else DEFAULT_CONCURRENCY
+            query.concurrency = BACKGROUND_CONCURRENCY if self._exchange.busy else DEFAULT_CONCURRENCY
             if on_reply is not None:
                 on_reply(reply)
 
         query = self.find_node(
             target,
-            now=self._rpc.now,
+            now=self._exchange.now,
             on_finished=on_finished or _ignore,
             on_reply=on_background_reply,
             concurrency=BACKGROUND_CONCURRENCY,

@@ -13,10 +13,10 @@ from random import Random
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import OLD_NODE, RECENT_NODE, Internal
+from qvac_core.dht_rpc.exchange import Exchange
 from qvac_core.dht_rpc.messages import pack_address, peer_key, unpack_address
 from qvac_core.dht_rpc.own_address import OwnAddress
 from qvac_core.dht_rpc.reply import Outcome, Reply
-from qvac_core.dht_rpc.rpc import Rpc
 from qvac_core.dht_rpc.table import Recency, Table, TableNode
 
 _MAX_REPINGS = 3
@@ -42,10 +42,10 @@ class Neighbourhood:
     """
 
     def __init__(
-        self, rpc: Rpc, own_address: OwnAddress, wants: Callable[[Address], bool], *, id: bytes, tick: int
+        self, exchange: Exchange, own_address: OwnAddress, wants: Callable[[Address], bool], *, id: bytes, tick: int
     ) -> None:
         """`wants` says whom we deal with; `id` is any, until we have earned one."""
-        self._rpc = rpc
+        self._exchange = exchange
         self._own = own_address
         self._hints = 0
         self.wants = wants
@@ -131,7 +131,7 @@ class Neighbourhood:
                 if isinstance(outcome, Reply) and self._lost.pop(address, address) is None:
                     found()
 
-            self._rpc.send_internal(Internal.PING, address, on_done=on_done, retries=0)
+            self._exchange.send_internal(Internal.PING, address, on_done=on_done, retries=0)
 
     def adopt_id(self, id: bytes) -> bool:
         """The table sorted anew around this id of ours, if it is another; nodes that find their row full are let go."""
@@ -172,14 +172,14 @@ class Neighbourhood:
                 self._lose(old)
                 self.add(newcomer)
 
-        self._rpc.send_internal(Internal.PING, old.address, on_done=on_done)
+        self._exchange.send_internal(Internal.PING, old.address, on_done=on_done)
 
     def check(self, node: TableNode) -> None:
         """Pings a node and drops it if it is silent or has lost its id."""
         last_seen = node.seen
         node.pinged = self.tick
         self._checks += 1
-        self._rpc.send_internal(Internal.PING, node.address, on_done=partial(self._checked, node, last_seen))
+        self._exchange.send_internal(Internal.PING, node.address, on_done=partial(self._checked, node, last_seen))
 
     def _checked(self, node: TableNode, last_seen: int, outcome: Outcome) -> None:
         self._checks -= 1
@@ -193,7 +193,7 @@ class Neighbourhood:
         """Tells `to` that a node it named does not answer."""
         self._hints += 1
         if self._hints <= _DOWN_HINTS_PER_TICK:
-            self._rpc.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore)
+            self._exchange.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore)
 
     def down_hint(self, value: bytes) -> None:
         """Somebody says that a node is down: we look ourselves, but not at everybody's word and not again and again."""

@@ -13,6 +13,7 @@ from qvac_core.codec import Address
 from qvac_core.dht_rpc.answering import Answering
 from qvac_core.dht_rpc.commands import REFRESH_TICKS
 from qvac_core.dht_rpc.events import AddressesChanged, Event, Ready
+from qvac_core.dht_rpc.exchange import Exchange
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.joining import Joining
 from qvac_core.dht_rpc.lookups import Lookups
@@ -21,7 +22,6 @@ from qvac_core.dht_rpc.neighbourhood import Neighbourhood
 from qvac_core.dht_rpc.own_address import OwnAddress
 from qvac_core.dht_rpc.reachability import Reachability
 from qvac_core.dht_rpc.requests import Stats
-from qvac_core.dht_rpc.rpc import Rpc
 from qvac_core.dht_rpc.table import Table, TableNode
 from qvac_core.dht_rpc.upkeep import Upkeep
 
@@ -57,7 +57,7 @@ class Node:
             strangers=len(self.bootstrap_nodes),
             on_seen=lambda: self.reachability.seen_elsewhere(),
         )
-        self.rpc = Rpc(
+        self.exchange = Exchange(
             self.own_address,
             now=now,
             random=random,
@@ -68,16 +68,18 @@ class Node:
         )
         refresh_in = random_offset(REFRESH_TICKS, random)
         self.neighbourhood = Neighbourhood(
-            self.rpc,
+            self.exchange,
             self.own_address,
             filter_node or (lambda _: True),
             id=random.randbytes(ID_SIZE),
             tick=random_offset(_TICK_START, random),
         )
-        self._answering = Answering(self.rpc, self.neighbourhood)
-        self.lookups = Lookups(self.rpc, self.neighbourhood, self.bootstrap_nodes, random=random, refresh_in=refresh_in)
+        self._answering = Answering(self.exchange, self.neighbourhood)
+        self.lookups = Lookups(
+            self.exchange, self.neighbourhood, self.bootstrap_nodes, random=random, refresh_in=refresh_in
+        )
         self.reachability = Reachability(
-            self.rpc,
+            self.exchange,
             self.own_address,
             self.bootstrap_nodes,
             adaptive=ephemeral is None,
@@ -85,9 +87,9 @@ class Node:
             on_proven=self._adopt_id,
             emit=emit,
         )
-        self._upkeep = Upkeep(self.rpc, self.neighbourhood, self.lookups, self.reachability, emit)
+        self._upkeep = Upkeep(self.exchange, self.neighbourhood, self.lookups, self.reachability, emit)
         self._joining = Joining(
-            self.rpc,
+            self.exchange,
             self.own_address,
             self.lookups,
             self.reachability,
@@ -96,12 +98,12 @@ class Node:
             on_joined=self._joined,
         )
         # What one part does alone is said there.
-        self.receive = self.rpc.receive
-        self.transmissions = self.rpc.transmissions
-        self.get_timer = self.rpc.get_timer
-        self.handle_timer = self.rpc.handle_timer
-        self.request = self.rpc.request
-        self.ping = self.rpc.ping
+        self.receive = self.exchange.receive
+        self.transmissions = self.exchange.transmissions
+        self.get_timer = self.exchange.get_timer
+        self.handle_timer = self.exchange.handle_timer
+        self.request = self.exchange.request
+        self.ping = self.exchange.ping
         self.query = self.lookups.query
         self.find_node = self.lookups.find_node
         self.remote_address = self.own_address.remote_address
@@ -163,7 +165,7 @@ class Node:
     @property
     def stats(self) -> Stats:
         """What was asked and answered since the node was made."""
-        return self.rpc.requests.stats
+        return self.exchange.requests.stats
 
     @property
     def held(self) -> dict[str, int]:
@@ -172,10 +174,10 @@ class Node:
             "table": len(self.table),
             "recent": len(self.neighbourhood.recent),
             "lost": self.neighbourhood.lost,
-            "requests": len(self.rpc.requests),
-            "timers": self.rpc.timers,
+            "requests": len(self.exchange.requests),
+            "timers": self.exchange.timers,
             "requests by host": len(self._answering.limits),
-            "bytes by host": len(self.rpc.budget),
+            "bytes by host": len(self.exchange.budget),
         }
 
     def to_array(self, limit: int | None = None) -> list[Address]:
@@ -198,7 +200,7 @@ class Node:
 
     def bootstrap(self, now: float) -> None:
         """Starts the node: its ticks and the search for its neighbourhood. Ends with the event Ready."""
-        self.rpc.advance(now)
+        self.exchange.advance(now)
         self._upkeep.start()
         self._joining.start()
 
@@ -220,13 +222,13 @@ class Node:
 
     def wake_up(self, now: float) -> None:
         """For owners that know better than the clock that the machine slept."""
-        self.rpc.advance(now)
+        self.exchange.advance(now)
         self._upkeep.wake_up()
 
     def network_changed(self, now: float) -> None:
         """Our own addresses are others now: find out anew how others see us, and look around at once."""
-        self.rpc.advance(now)
-        if self.rpc.closed or self.rpc.suspended:
+        self.exchange.advance(now)
+        if self.exchange.closed or self.exchange.suspended:
             return
         self._upkeep.distrust()
         self.reachability.restart()
@@ -235,23 +237,23 @@ class Node:
 
     def suspend(self, now: float) -> None:
         """Stops all traffic; requests under way fail with IO_SUSPENDED."""
-        self.rpc.advance(now)
-        self.rpc.suspend()
+        self.exchange.advance(now)
+        self.exchange.suspend()
 
     def resume(self, now: float) -> None:
-        self.rpc.advance(now)
-        if self.rpc.suspended:
-            self.rpc.suspended = False
+        self.exchange.advance(now)
+        if self.exchange.suspended:
+            self.exchange.suspended = False
             self._upkeep.resume()
             self.lookups.refresh()
 
     def close(self) -> None:
         """Ends everything that is under way (REQUEST_DESTROYED, QUERY_CANCELLED) and sends nothing any more."""
-        if self.rpc.closed:
+        if self.exchange.closed:
             return
-        self.rpc.closed = True
+        self.exchange.closed = True
         self.lookups.cancel_all()
-        self.rpc.close()
+        self.exchange.close()
 
 
 def random_offset(n: int, random: Random) -> int:

@@ -17,12 +17,12 @@ from typing import Literal
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import SLOWED_CONCURRENCY, K, ReplyError
+from qvac_core.dht_rpc.exchange import Exchange
 from qvac_core.dht_rpc.limits import crowds, is_public, network_of
 from qvac_core.dht_rpc.messages import is_reachable, peer_key
 from qvac_core.dht_rpc.neighbourhood import Neighbourhood
 from qvac_core.dht_rpc.reply import Outcome, Reply, RequestSpec
 from qvac_core.dht_rpc.requests import Request
-from qvac_core.dht_rpc.rpc import Rpc
 from qvac_core.errors import NetworkError
 
 Commit = Literal[True] | Callable[[Reply], RequestSpec | None]
@@ -78,6 +78,7 @@ class Query:
         "_commits_open",
         "_committing",
         "_distances",
+        "_exchange",
         "_from_table",
         "_hopeless",
         "_internal",
@@ -89,7 +90,6 @@ class Query:
         "_pending",
         "_requests",
         "_retries",
-        "_rpc",
         "_seen",
         "_slow",
         "_slowed_down",
@@ -107,7 +107,7 @@ class Query:
 
     def __init__(
         self,
-        rpc: Rpc,
+        exchange: Exchange,
         neighbourhood: Neighbourhood,
         bootstrap_nodes: Sequence[Address],
         target: bytes,
@@ -124,7 +124,7 @@ class Query:
         on_ended: Callable[[Query], None],
         commit: Commit | None,
     ) -> None:
-        self._rpc = rpc
+        self._exchange = exchange
         self._neighbourhood = neighbourhood
         self._bootstrap_nodes = bootstrap_nodes
         self._on_ended = on_ended
@@ -244,7 +244,7 @@ class Query:
         if self._asked >= _MAX_ASKED or not self._may_ask(address[0]):
             return
         self._asked += 1
-        request = self._rpc.create_request(
+        request = self._exchange.create_request(
             self.command,
             address,
             internal=self._internal,
@@ -257,7 +257,7 @@ class Query:
         request.eager = True
         request.on_expired = self._on_expired
         self._requests[address] = request
-        self._rpc.send_request(request)
+        self._exchange.send_request(request)
 
     def _may_ask(self, host: str) -> bool:
         if not is_public(host):
@@ -367,7 +367,7 @@ class Query:
         if spec is None:
             self._commit_done()
             return
-        request = self._rpc.create_request(
+        request = self._exchange.create_request(
             spec.command,
             reply.from_,
             target=spec.target,
@@ -376,7 +376,7 @@ class Query:
             on_done=partial(self._on_commit_outcome, reply, retry),
         )
         self._requests[reply.from_] = request
-        self._rpc.send_request(request)
+        self._exchange.send_request(request)
 
     def _spec_for(self, reply: Reply) -> RequestSpec | None:
         if self._commit is not True:
@@ -416,6 +416,6 @@ class Query:
         self._on_ended(self)
         result = QueryResult(tuple(self.closest_replies), self.successes, self.errors, tuple(self._commits), error)
         if self._starting:
-            self._rpc.later(0.0, lambda: self._on_finished(result))
+            self._exchange.later(0.0, lambda: self._on_finished(result))
         else:
             self._on_finished(result)

@@ -11,10 +11,10 @@ from functools import partial
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import MORE_STABLE_TICKS, STABLE_TICKS, SocketId
 from qvac_core.dht_rpc.events import Ephemeral, Event, NatUpdated, Persistent
+from qvac_core.dht_rpc.exchange import Exchange
 from qvac_core.dht_rpc.nat_sampler import NatSampler
 from qvac_core.dht_rpc.own_address import OwnAddress
 from qvac_core.dht_rpc.reply import Outcome, Reply
-from qvac_core.dht_rpc.rpc import Rpc
 
 _ASKED = 5
 _ENOUGH_OF_FIVE = 3
@@ -32,7 +32,7 @@ class Reachability:
 
     def __init__(
         self,
-        rpc: Rpc,
+        exchange: Exchange,
         own_address: OwnAddress,
         bootstrap_nodes: Sequence[Address],
         *,
@@ -41,7 +41,7 @@ class Reachability:
         on_proven: Callable[[bytes], None],
         emit: Callable[[Event], None],
     ) -> None:
-        self._rpc = rpc
+        self._exchange = exchange
         self._own = own_address
         self._bootstrap_nodes = bootstrap_nodes
         self._adaptive = adaptive
@@ -56,7 +56,7 @@ class Reachability:
         own = self._own
         self._emit(NatUpdated(own.host, own.port))
         if own.has_moved and own.host is not None and own.port != 0:
-            self._rpc.later(0.0, self._address_changed)
+            self._exchange.later(0.0, self._address_changed)
 
     def _address_changed(self) -> None:
         if self._own.has_moved:
@@ -87,7 +87,7 @@ class Reachability:
                 answer(self._looks_firewalled(len(addresses), arrived, sampler))
 
         for address in addresses:
-            self._rpc.ping_nat(address, on_done=on_done)
+            self._exchange.ping_nat(address, on_done=on_done)
 
     def _looks_firewalled(self, asked: int, arrived: int, sampler: NatSampler) -> bool:
         if arrived < (_ENOUGH_OF_FIVE if asked >= _ASKED else 1):

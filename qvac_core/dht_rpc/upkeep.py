@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from qvac_core.dht_rpc.commands import OLD_NODE, SLEEP_GAP, TICK
 from qvac_core.dht_rpc.events import Event, NetworkChanged, WakeUp
+from qvac_core.dht_rpc.exchange import Exchange
 from qvac_core.dht_rpc.health import Health
 from qvac_core.dht_rpc.lookups import Lookups
 from qvac_core.dht_rpc.neighbourhood import Neighbourhood
 from qvac_core.dht_rpc.reachability import Reachability
-from qvac_core.dht_rpc.rpc import Rpc
 
 _PING_TICKS = 8
 _SMALL_TABLE_TICKS = 64
@@ -22,32 +22,32 @@ _SMALL_TABLE_TICKS = 64
 class Upkeep:
     """Ticks come every 5 s; one that is more than 15 s late means that the machine slept."""
 
-    __slots__ = ("_emit", "_last_tick", "_lookups", "_neighbourhood", "_reachability", "_rpc", "health")
+    __slots__ = ("_emit", "_exchange", "_last_tick", "_lookups", "_neighbourhood", "_reachability", "health")
 
     def __init__(
         self,
-        rpc: Rpc,
+        exchange: Exchange,
         neighbourhood: Neighbourhood,
         lookups: Lookups,
         reachability: Reachability,
         emit: Callable[[Event], None],
     ) -> None:
-        self._rpc = rpc
+        self._exchange = exchange
         self._neighbourhood = neighbourhood
         self._lookups = lookups
         self._reachability = reachability
         self._emit = emit
-        self._last_tick = rpc.now
+        self._last_tick = exchange.now
         self.health = Health()
 
     def start(self) -> None:
-        self._last_tick = self._rpc.now
-        self._rpc.later(TICK, self._tick)
+        self._last_tick = self._exchange.now
+        self._exchange.later(TICK, self._tick)
 
     def _tick(self) -> None:
-        slept = self._rpc.now - self._last_tick > SLEEP_GAP
+        slept = self._exchange.now - self._last_tick > SLEEP_GAP
         self.start()
-        if self._rpc.suspended:
+        if self._exchange.suspended:
             return
         if slept:
             self.wake_up()
@@ -60,12 +60,12 @@ class Upkeep:
         self._reachability.tick()
         tick, table = self._neighbourhood.tick, self._neighbourhood.table
         if tick % _PING_TICKS == 0:
-            self._neighbourhood.ping_some(self._rpc.busy, self._lookups.refresh)
+            self._neighbourhood.ping_some(self._exchange.busy, self._lookups.refresh)
         self._lookups.refresh_in -= 1
         if self._lookups.refresh_in <= 0 or (tick % _SMALL_TABLE_TICKS == 0 and len(table) < table.k):
             self._lookups.refresh()
         before = (self.health.online, self.health.degraded)
-        stats = self._rpc.requests.stats
+        stats = self._exchange.requests.stats
         self.health.update(stats.responses, stats.timeouts)
         self._report_change(before)
 
@@ -89,5 +89,5 @@ class Upkeep:
         self._report_change(before)
 
     def resume(self) -> None:
-        self._last_tick = self._rpc.now
+        self._last_tick = self._exchange.now
         self.wake_up()

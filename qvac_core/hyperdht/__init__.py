@@ -9,7 +9,7 @@ from qvac_core.lazy import exports
 
 if TYPE_CHECKING:
     from qvac_core.hyperdht.client.stage import ConnectStage
-    from qvac_core.hyperdht.dht import DHT
+    from qvac_core.hyperdht.dht import DHT, NodeStats
     from qvac_core.hyperdht.lan.local_network import LocalNetwork, MulticastDns
     from qvac_core.hyperdht.node.network import DatagramSocket, Network, SystemNetwork
     from qvac_core.hyperdht.records import MutableValue, PeerFound, TopicPeers
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         RelayUnpaired,
     )
     from qvac_core.hyperdht.server.limits import Refusal, ServerLimits, Stranger
-    from qvac_core.hyperdht.server.server import Server
+    from qvac_core.hyperdht.server.server import Server, ServerAddress
+    from qvac_core.hyperdht.stream.byte_stream import ByteStream
     from qvac_core.hyperdht.stream.connection import Connection
     from qvac_core.hyperdht.testnet import Testnet, create_testnet
     from qvac_core.hyperdht.topic_keeper import TopicKeeper
@@ -34,6 +35,9 @@ else:
         __name__,
         {
             "ConnectStage": "qvac_core.hyperdht.client.stage",
+            "ByteStream": "qvac_core.hyperdht.stream.byte_stream",
+            "NodeStats": "qvac_core.hyperdht.dht",
+            "ServerAddress": "qvac_core.hyperdht.server.server",
             "Connection": "qvac_core.hyperdht.stream.connection",
             "DHT": "qvac_core.hyperdht.dht",
             "LocalNetwork": "qvac_core.hyperdht.lan.local_network",
@@ -65,6 +69,7 @@ else:
 
 __all__ = [
     "DHT",
+    "ByteStream",
     "ConnectStage",
     "Connection",
     "DatagramSocket",
@@ -73,6 +78,7 @@ __all__ = [
     "MulticastDns",
     "MutableValue",
     "Network",
+    "NodeStats",
     "PeerFound",
     "PeerRecord",
     "Refusal",
@@ -83,6 +89,7 @@ __all__ = [
     "RelayServer",
     "RelayUnpaired",
     "Server",
+    "ServerAddress",
     "ServerLimits",
     "Stranger",
     "SystemNetwork",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import TypeVar
@@ -20,6 +21,7 @@ from qvac_core.dht_rpc import (
     Node,
     Persistent,
     Ready,
+    Stats,
     WakeUp,
 )
 from qvac_core.errors import NetworkError
@@ -35,7 +37,7 @@ from qvac_core.hyperdht.node import arguments
 from qvac_core.hyperdht.node.endpoint import Endpoint
 from qvac_core.hyperdht.node.network import Network, SystemNetwork
 from qvac_core.hyperdht.node.network_watch import NetworkWatch
-from qvac_core.hyperdht.node.relay_choice import RelayKeys
+from qvac_core.hyperdht.node.relay_choice import RelayThrough, relays_now
 from qvac_core.hyperdht.node.requests import Requests
 from qvac_core.hyperdht.node.seeds import Bootstrap, is_no_stray, resolve
 from qvac_core.hyperdht.node.sleep_watch import SleepWatch
@@ -44,6 +46,7 @@ from qvac_core.hyperdht.relay_server import RelayEvent, RelayPolicy, RelayServer
 from qvac_core.hyperdht.server.application import OnConnection
 from qvac_core.hyperdht.server.limits import FirewallFunction, ServerLimits
 from qvac_core.hyperdht.server.server import Server
+from qvac_core.hyperdht.stream.byte_stream import ByteStream
 from qvac_core.hyperdht.stream.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.topic_keeper import TopicKeeper
 from qvac_core.hyperdht.walk import Spawn, Walk
@@ -62,6 +65,17 @@ _SAVED_NODES = 100
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class NodeStats:
+    """`requests` counts since the start: sent, responses, timeouts, retries. All else is how many there are now."""
+
+    requests: Stats
+    connections: int
+    connecting: int
+    servers: int
+    punching: int
+
+
 class DHT:
     """`async with DHT(bootstrap=[...]) as dht: ...`, or `await dht.ready()` and `await dht.close()`.
 
@@ -69,6 +83,7 @@ class DHT:
     addresses known from last time (`to_array`), which make the start quick. `ephemeral` False makes a node that stores
     for others; None decides by whether others can reach us, which `quick_firewall` finds out while starting.
     `on_change` hears what the node notices: that it slept, that nobody answers any more, that its address changed.
+    `any_port` False: `open` raises OSError when `port` is taken, instead of taking one of the next or any.
     `local_network` (a MulticastDns, closed with the node) finds peers, and lets them find us, without the DHT.
     """
 
@@ -80,6 +95,7 @@ class DHT:
         host: str | None = None,
         *,
         port: int = DEFAULT_PORT,
+        any_port: bool = True,
         firewalled: bool | None = None,
         quick_firewall: bool = True,
         nodes: Sequence[Address] = (),
@@ -97,7 +113,7 @@ class DHT:
         chance = random or SystemRandom()
         self._bootstrap = Bootstrap.parse(BOOTSTRAP_NODES if bootstrap is None else bootstrap)
         self._ephemeral, self._firewalled, self._quick_firewall = ephemeral, firewalled, quick_firewall
-        self._host, self._port = host or "0.0.0.0", port
+        self._host, self._port, self._any_port = host or "0.0.0.0", port, any_port
         self._known_nodes = tuple(nodes)
         self._network = network or SystemNetwork()
         self._listeners: list[Callable[[Event], None]] = [on_change] if on_change is not None else []
@@ -179,7 +195,13 @@ class DHT:
         )
         node.on_request = self.node.on_request
         endpoint = Endpoint(
-            node, self._network, host=self._host, port=self._port, chance=self.node.chance, on_event=self._on_event
+            node,
+            self._network,
+            host=self._host,
+            port=self._port,
+            chance=self.node.chance,
+            on_event=self._on_event,
+            any_port=self._any_port,
         )
         self.node.start(endpoint)
         self._sleep_watch = SleepWatch(endpoint.loop, self._woke_up)
@@ -318,6 +340,13 @@ class DHT:
         return self.endpoint.node.online
 
     @property
+    def stats(self) -> NodeStats:
+        """What the node has asked of others, and what is under way now."""
+        node = self.node
+        requests = replace(self.endpoint.node.stats)
+        return NodeStats(requests, len(node.connections), len(node.attempts), len(node.servers), len(node.punchings))
+
+    @property
     def has_bootstrap(self) -> bool:
         return self.node.has_bootstrap
 
@@ -342,7 +371,7 @@ class DHT:
         self,
         public_key: bytes | str,
         key_pair: KeyPair | None = None,
-        relay_through: RelayKeys | None = None,
+        relay_through: RelayThrough | None = None,
         *,
         relay_addresses: Sequence[Address] = (),
         on_stage: OnStage | None = None,
@@ -357,7 +386,8 @@ class DHT:
 
         `relay_through` is the key of a blind relay, or of several that are tried one after the other: the connection
         runs through it (encrypted end to end) when no direct path is there sooner, and moves to a direct path that is
-        found later. When the relay goes away, two peers of ours go on through another one.
+        found later. When the relay goes away, two peers of ours go on through another one. A function is asked once for
+        each connect, and may answer None.
         """
         if not isinstance(public_key, bytes | str):
             raise TypeError(f"A public key is bytes, hex or z-base-32, and not of type {type(public_key).__name__}.")
@@ -371,7 +401,8 @@ class DHT:
             raise _is_suspended()
         known = list(relay_addresses or nodes or self.node.relays_of(key))[:MAX_RELAY_ADDRESSES]
         progress = Progress(on_stage)
-        meeting = Meeting(self.node, self.connect, key, key_pair or self.key_pair, known, relay_through)
+        relays = relays_now(relay_through)
+        meeting = Meeting(self.node, self.connect, key, key_pair or self.key_pair, known, relays)
         if self.node.nearby.network is None:
             return await meeting.connect(timeout, progress)
         near = LocalAttempt(self.node, key, key_pair or self.key_pair, self.node.nearby.network)
@@ -381,7 +412,7 @@ class DHT:
         self,
         on_connection: OnConnection,
         firewall: FirewallFunction | None = None,
-        relay_through: RelayKeys | None = None,
+        relay_through: RelayThrough | None = None,
         *,
         share_local_address: bool = True,
         limits: ServerLimits | None = None,
@@ -390,7 +421,7 @@ class DHT:
 
         `firewall(remote_public_key, payload)`: True is silence, a Refusal an answer, False admits, and so does a
         Stranger for as long as there is room; may be a coroutine.
-        `relay_through` as in `connect`: clients are asked to come to that relay, too.
+        `relay_through` as in `connect`, a function being asked for each client: clients are asked to come there, too.
         """
         arguments.check_function(on_connection, "What takes the connections of a server")
         if firewall is not None:
@@ -412,6 +443,10 @@ class DHT:
     ) -> RelayServer:
         """A blind relay that is not listening yet; its public key is what others give as `relay_through`."""
         return RelayServer(self.node, self.create_server, policy, on_event)
+
+    def create_raw_stream(self) -> ByteStream:
+        """A plain stream (no encryption) that goes along a connection: see ByteStream. The node must be open."""
+        return ByteStream(self.endpoint)
 
     # Records
 

@@ -99,7 +99,9 @@ class Swarm:
         self.max_parallel = max_parallel
         self._backoffs = tuple(backoffs)
         self._jitter = jitter
-        self.server: Server = self.dht.create_server(self._on_server_connection, self._ask_firewall)
+        self.server: Server = self.dht.create_server(
+            self._on_server_connection, self._ask_firewall, lambda: self._relays(False)
+        )
         self.stats = SwarmStats()
         self.closed = False
         self.suspended = False

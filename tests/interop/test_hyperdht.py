@@ -49,6 +49,8 @@ class World:
         self._js_home = js_home
         self.stack = stack
         self.bootstrap: list[tuple[str, int]] = []
+        self.nodes: list[DHT] = []
+        """Ours, in the order in which they were made."""
 
     async def js(self) -> JsPeer:
         return await self.stack.enter_async_context(JsPeer(self._js_home))
@@ -70,7 +72,9 @@ class World:
         return peer
 
     async def our_node(self, key_pair: KeyPair | None = None, **options: Any) -> DHT:
-        return await self.stack.enter_async_context(DHT(self.bootstrap, key_pair, host="127.0.0.1", **options))
+        dht = await self.stack.enter_async_context(DHT(self.bootstrap, key_pair, host="127.0.0.1", **options))
+        self.nodes.append(dht)
+        return dht
 
     async def serve(self, dht: DHT, on_connection: Callable[[Connection], Awaitable[None]], **options: Any) -> Server:
         server = dht.create_server(on_connection, **options)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import Connection, KeyPair
 from tests.limits import EVENT
 
@@ -183,3 +184,62 @@ def test_a_lookup_takes_our_announce_back_on_their_nodes(js_home: Path) -> None:
 
 async def _ignore(connection: Connection) -> None:
     await connection.wait_closed()
+
+
+@DIRECTIONS
+def test_plain_streams_go_along_a_connection(js_home: Path, we_connect: bool) -> None:
+    async def test(world: World) -> None:
+        connection, peer, name = await connected(world, js_home, we_connect)
+        async with world.nodes[-1].create_raw_stream() as ours:
+            there = await peer.call("rawStream", name="raw")
+            ours.connect_along(connection, there["id"])
+            await peer.call("connectRawStream", name="raw", along=name, remoteId=ours.id)
+            await peer.call("write", name="raw", data="from JavaScript")
+            async with asyncio.timeout(EVENT):
+                assert await ours.read() == b"from JavaScript"
+            await ours.write(b"from Python")
+            await peer.event("data", name="raw", data="from Python")
+            ours.end()
+            await peer.event("end", name="raw")
+            await peer.call("end", name="raw", data="last")
+            async with asyncio.timeout(EVENT):
+                assert [data async for data in ours] == [b"last"]
+                await ours.close()
+            assert ours.error is None and ours.stats.bytes_received > 0
+        connection.destroy()
+
+    with_world(test, js_home)
+
+
+def test_a_server_that_sleeps_is_not_reached(js_home: Path) -> None:
+    async def test(world: World) -> None:
+        await world.our_testnet()
+        peer = await their_node(world, js_home)
+        dht = await world.our_node(OURS)
+        server = await world.serve(dht, _ignore)
+        address = server.address
+        assert address is not None and address.public_key == OURS.public_key
+        assert address.host in ("127.0.0.1", None)
+        await server.suspend()
+        assert "failed" in await peer.call("connect", name="early", key=OURS.public_key.hex())
+        server.resume()
+        async with asyncio.timeout(EVENT):
+            while not server.relay_addresses:
+                await asyncio.sleep(0.05)
+        assert await peer.call("connect", name="late", key=OURS.public_key.hex()) == {}
+        # The other way round.
+        await peer.call("listen")
+        await peer.call("suspendServer")
+        with pytest.raises(NetworkError):
+            await dht.connect(THEIRS.public_key, timeout=15)
+        await peer.call("resumeServer")  # returns before it is announced again
+        async with asyncio.timeout(EVENT):
+            while await dht.find_peer(THEIRS.public_key) is None:
+                await asyncio.sleep(0.1)
+        connection = await dht.connect(THEIRS.public_key)
+        connection.destroy()
+        assert dht.stats.servers == 1 and dht.stats.requests.responses > 0
+        await server.close()
+        assert server.address is None
+
+    with_world(test, js_home)

@@ -238,7 +238,7 @@ def test_liars_who_invent_nodes_cannot_keep_anybody_from_the_nearest() -> None:
         return [(f"11.{network.random.randrange(256)}.0.{n}", 4000) for n in range(1, 21)]
 
     for liar in network.random.sample(nodes[1:], 24):
-        liar.node.rpc.closer_nodes = invent
+        liar.node.exchange.closer_nodes = invent
     lookups = look_up(network, 20)
     assert lookups.nearest_found == 1.0
     assert lookups.recall > 0.9

@@ -85,8 +85,8 @@ class LoneNode:
 
     @property
     def window_total(self) -> int:
-        self.node.rpc.requests.window.is_full(self.now)
-        return self.node.rpc.requests.window.total
+        self.node.exchange.requests.window.is_full(self.now)
+        return self.node.exchange.requests.window.total
 
     @property
     def table_addresses(self) -> set[Address]:

@@ -127,12 +127,12 @@ def test_a_wrong_token_is_refused_with_one_that_works() -> None:
 
 def test_a_token_lives_between_one_and_two_turns_of_the_secret() -> None:
     lone = LoneNode()
-    token = lone.node.rpc.token_for("10.0.0.1")
+    token = lone.node.exchange.token_for("10.0.0.1")
     lone.advance(LIFETIME)
-    assert lone.node.rpc.accepts_token(token, "10.0.0.1")
-    assert lone.node.rpc.token_for("10.0.0.1") != token
+    assert lone.node.exchange.accepts_token(token, "10.0.0.1")
+    assert lone.node.exchange.token_for("10.0.0.1") != token
     lone.advance(LIFETIME)
-    assert not lone.node.rpc.accepts_token(token, "10.0.0.1")
+    assert not lone.node.exchange.accepts_token(token, "10.0.0.1")
 
 
 def test_only_a_persistent_node_says_its_id_and_only_from_its_server_socket() -> None:

@@ -59,7 +59,7 @@ def check_seconds(value: Any, what: str, *, zero: bool = False) -> None:
 
 
 def check_relays(value: Any) -> None:
-    if value is None:
+    if value is None or callable(value):
         return
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise TypeError(f"Relays are named by their public keys, 32 bytes each, and this is {_kind(value)}.")

@@ -47,7 +47,15 @@ class Endpoint:
     """Opens sockets at once; `start` begins to speak. `on_event` gets the node's events."""
 
     def __init__(
-        self, node: Node, network: Network, *, host: str, port: int, chance: Random, on_event: Callable[[Event], None]
+        self,
+        node: Node,
+        network: Network,
+        *,
+        host: str,
+        port: int,
+        chance: Random,
+        on_event: Callable[[Event], None],
+        any_port: bool = True,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.node = node
@@ -66,7 +74,8 @@ class Endpoint:
         self._pool_timer: asyncio.TimerHandle | None = None
         self._sockets: dict[int, DatagramSocket] = {}
         self._greetings: dict[bytes, Callable[[Address], None]] = {}
-        self._sockets[SocketId.SERVER] = self._open_server(host, port)
+        ports = (*range(port, port + _PORTS_TRIED), 0) if port and any_port else (port,)
+        self._sockets[SocketId.SERVER] = self._open_on(SocketId.SERVER, host, ports)
         try:
             self._sockets[SocketId.CLIENT] = self._open(SocketId.CLIENT, host, 0)
         except OSError:
@@ -297,9 +306,6 @@ class Endpoint:
             self.flush_node()
 
     # Datagrams
-
-    def _open_server(self, host: str, port: int) -> DatagramSocket:
-        return self._open_on(SocketId.SERVER, host, (*(range(port, port + _PORTS_TRIED) if port else ()), 0))
 
     def _open_on(self, socket: int, host: str, ports: Sequence[int]) -> DatagramSocket:
         """On the first of these ports that is free."""

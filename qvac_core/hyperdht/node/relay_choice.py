@@ -6,17 +6,30 @@ Ours; the original takes one by chance, whatever happened before.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
+
+from qvac_core.hyperdht.node.arguments import check_relays
 
 RelayKeys = bytes | Sequence[bytes]
 """One relay's public key, or several that are tried one after the other."""
+RelayThrough = RelayKeys | Callable[[], RelayKeys | None]
+"""The same, or a function that says it each time anew; None for no relay."""
 
 AVOID = 60.0
 """Seconds for which a relay that failed is named last."""
 RETRY_WINDOW = 40.0
 """Seconds in which a client that comes back has not met us at the relay that was named to it."""
 _MAX_REMEMBERED = 1024
+
+
+def relays_now(relay_through: RelayThrough | None) -> RelayKeys | None:
+    """What a function says, or what was given. Raises what the function raises, TypeError for what are no keys."""
+    if not callable(relay_through):
+        return relay_through
+    relays = relay_through()
+    check_relays(relays)
+    return relays
 
 
 class RelayChoice:

@@ -82,7 +82,7 @@ class Requests:
     async def ping_server_socket(self, to: Address) -> Reply | None:
         """A ping that is to be answered to our server socket, which nobody opened the way to; None: nothing came."""
         done: asyncio.Future[Outcome] = self._future()
-        self._endpoint.node.rpc.ping_nat(to, on_done=lambda outcome: _settle(done, outcome), retries=1)
+        self._endpoint.node.exchange.ping_nat(to, on_done=lambda outcome: _settle(done, outcome), retries=1)
         self._endpoint.flush_node()
         outcome = await done
         arrived = isinstance(outcome, Reply) and outcome.socket == SocketId.SERVER

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
+from typing import NamedTuple
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError, RemoteProtocolError
@@ -19,7 +20,7 @@ from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.node.arguments import check_key_pair
 from qvac_core.hyperdht.node.budget import Budget
 from qvac_core.hyperdht.node.endpoint import Endpoint
-from qvac_core.hyperdht.node.relay_choice import RelayKeys
+from qvac_core.hyperdht.node.relay_choice import RelayKeys, RelayThrough, relays_now
 from qvac_core.hyperdht.relay.leg import ConnectTo, RelayLeg
 from qvac_core.hyperdht.relay.relayed_path import RelayedPath
 from qvac_core.hyperdht.server.announcing import WITHDRAW_LIMIT, Announcing
@@ -58,6 +59,14 @@ from qvac_core.rendezvous.router import Answer
 logger = logging.getLogger(__name__)
 
 
+class ServerAddress(NamedTuple):
+    """A server's key, and its node as the network sees it."""
+
+    public_key: bytes
+    host: str | None
+    port: int
+
+
 class Server:
     """Made by `DHT.create_server`; `await server.listen()` makes it findable, `await server.close()` withdraws it.
 
@@ -71,7 +80,7 @@ class Server:
         connect: ConnectTo,
         on_connection: OnConnection,
         firewall: FirewallFunction | None = None,
-        relay_through: RelayKeys | None = None,
+        relay_through: RelayThrough | None = None,
         *,
         share_local_address: bool = True,
         limits: ServerLimits | None = None,
@@ -112,6 +121,17 @@ class Server:
     @property
     def public_key(self) -> bytes | None:
         return self._key_pair.public_key if self._key_pair is not None else None
+
+    @property
+    def address(self) -> ServerAddress | None:
+        """Our key and where others see us; None while it does not listen.
+
+        `host` is None while they disagree, `port` 0 while it differs from peer to peer.
+        """
+        if self._key_pair is None or not self.listening or not self._node.is_open:
+            return None
+        node = self._node.endpoint.node
+        return ServerAddress(self._key_pair.public_key, node.host, node.port)
 
     @property
     def listening(self) -> bool:
@@ -371,7 +391,7 @@ class Server:
         needs_relay = path is None or (asked is not None and asked.needs_relay)
         if path is not None and needs_relay:
             self._node.relay_choice.failed(path.relay, self._node.now())
-        wishes = self.relay_through if needs_relay else None
+        wishes = self._relays() if needs_relay else None
         relay = ServerRelay(self._node, self._connect_to, client.remote_public_key, wishes, client.payload)
         if path is not None:
             raw, client.connection, client.handed_over = path.raw, path.connection, True
@@ -420,6 +440,13 @@ class Server:
             client.relay = relay
             deliver = partial(self._connect_relayed, client)
             relay.start(raw, deliver, lambda: self._relay_failed(client))
+
+    def _relays(self) -> RelayKeys | None:
+        try:
+            return relays_now(self.relay_through)
+        except Exception:
+            logger.exception("the function that names relays failed; none is named")
+            return None
 
     def _make_punch(self, client: Client) -> ServerPunch:
         assert client.session is not None and self._announcer is not None

@@ -54,7 +54,7 @@ class _Node:
         sender = address(script.byte())
         flags = script.byte()
         target = blake2b(bytes([script.byte()])) if flags & 1 else None
-        token = self.lone.node.rpc.token_for(sender[0]) if flags & 2 else bytes(32) if flags & 4 else None
+        token = self.lone.node.exchange.token_for(sender[0]) if flags & 2 else bytes(32) if flags & 4 else None
         value = script.chunk() if flags & 8 else None
         id = peer_id(sender) if flags & 16 else None
         self.received += 1

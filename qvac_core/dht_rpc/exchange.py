@@ -22,7 +22,7 @@ from qvac_core.errors import RemoteProtocolError
 _FEW_IN_FLIGHT = 3
 
 
-class Rpc:
+class Exchange:
     """`on_request(message, sender, socket, size)` answers others, and `closer_nodes(target)` goes with the answers.
 
     `on_heard(sender, id, to, socket)` hears who answered a request of ours, `on_silent` whom a query asked in vain.
