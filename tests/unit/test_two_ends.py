@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.limits import WHOLE
 from tests.two_ends import LONGEST, file_of, in_order
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ def run(suite: Path) -> tuple[int, list[tuple[str, str]], str]:
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=WHOLE,
         check=False,
     )
     passed = re.findall(r"^\[(gw\d)\] .*PASSED (\S+)", done.stdout, re.MULTILINE)
