@@ -20,6 +20,7 @@ from qvac_core.engines.model_kind import (
     cannot_chat,
     kind_of,
 )
+from qvac_core.engines.ollama_store import projectors_of_blob
 from qvac_core.engines.part_file import READ_SIZE
 from qvac_core.engines.projectors import MARK, projector_beside
 from qvac_core.engines.whisper_file import WhisperFile, is_ggml, read_whisper
@@ -84,7 +85,9 @@ def examine_type(record: Record) -> tuple[str, ModelFiles | None]:
 def examine_projector(record: Record) -> str:
     """The file of its vision part as it is now, or ""."""
     path = Path(record.path)
-    if record.model_type != CHAT_TYPE or not any(MARK in file.name.lower() for file in path.parent.glob("*.gguf")):
+    if record.model_type != CHAT_TYPE:
+        return ""
+    if not (any(MARK in file.name.lower() for file in path.parent.glob("*.gguf")) or projectors_of_blob(path)):
         return ""
     return str(projector_beside(path, read_model(path).gguf) or "")
 

@@ -1,8 +1,7 @@
 """Models that other programs have on this machine, found where those programs keep them. Blocking, read only, bounded.
 
 Layouts as of: LM Studio 0.4 (~/.lmstudio/models/PUBLISHER/MODEL/FILE.gguf; another home is named by
-~/.lmstudio-home-pointer, another folder by settings.json), Ollama 0.12 (manifests/HOST/OWNER/NAME/TAG in the form of
-an OCI manifest, its layers as blobs/sha256-HEX), Jan 0.7 (DATA/llamacpp/models/ID/model.gguf; DATA is named by
+~/.lmstudio-home-pointer, another folder by settings.json), Ollama 0.12 (ollama_store.py), Jan 0.7 (DATA/llamacpp/models/ID/model.gguf; DATA is named by
 settings.json), llama.cpp's cache (one folder of .gguf files), Hugging Face's cache as huggingface_hub 2.4 has it
 (models--OWNER--NAME/snapshots/COMMIT/FILE, links to blobs or files).
 """
@@ -18,10 +17,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from qvac_core.engines.gguf import MAGIC
 from qvac_core.engines.model_files import part_names, part_prefix
+from qvac_core.engines.ollama_store import names_of
 from qvac_core.engines.whisper_file import is_ggml
 from qvac_core.models import model_title, quantization_in
 
@@ -31,7 +29,6 @@ ENTRIES = 20_000  # of folders, in all programs together: a home on a slow netwo
 SECONDS = 10.0
 DEPTH = 5  # folders inside each other
 SETTINGS_LIMIT = 1 << 20  # bytes of a settings file or a manifest
-_MODEL_LAYER = "application/vnd.ollama.image.model"
 _HIDDEN = ("mmproj", "ggml-vocab")
 
 
@@ -241,69 +238,15 @@ def _model(path: Path) -> Found | None:
     return Found(path, model_title(title), quantization_in(path.name), size)
 
 
-class _Layer(msgspec.Struct):
-    mediaType: str = ""
-    digest: str = ""
-    size: int = 0
-
-
-class _Manifest(msgspec.Struct):
-    layers: list[_Layer] = []
-
-
 def _of_ollama(folder: Path, bound: _Bound) -> Iterator[Found]:
     seen: set[Path] = set()
-    manifests = folder / "manifests"
-    for path in _manifests(manifests, bound):
-        try:
-            manifest = msgspec.json.decode(_bytes(path), type=_Manifest)
-        except msgspec.MsgspecError:
-            continue
-        for layer in manifest.layers:
-            algorithm, _, digest = layer.digest.partition(":")
-            if layer.mediaType != _MODEL_LAYER or algorithm != "sha256" or not _is_hex(digest):
-                continue
-            blob = folder / "blobs" / f"sha256-{digest}"
-            if blob in seen or not _is_whole(blob, layer.size):
-                continue
-            seen.add(blob)
-            *_, owner, name, tag = path.relative_to(manifests).parts
-            title = f"{name}:{tag}" if owner == "library" else f"{owner}/{name}:{tag}"
-            yield Found(blob, title, quantization_in(tag), layer.size)
-
-
-def _manifests(folder: Path, bound: _Bound) -> Iterator[Path]:
-    """HOST/OWNER/NAME/TAG"""
-    for path in _all_files(folder, 3, bound):
-        if len(path.relative_to(folder).parts) == 4:
-            yield path
-
-
-def _all_files(folder: Path, depth: int, bound: _Bound) -> Iterator[Path]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        if bound.spent():
-            return
-        if entry.is_dir(follow_symlinks=False):
-            if depth:
-                yield from _all_files(Path(entry.path), depth - 1, bound)
-        elif entry.is_file() and not entry.name.startswith("."):
-            yield Path(entry.path)
-
-
-def _is_whole(blob: Path, size: int) -> bool:
-    try:
-        with blob.open("rb") as file:
-            return blob.stat().st_size == size and file.read(len(MAGIC)) == MAGIC
-    except OSError:  # it is being fetched, or somebody else's
-        return False
-
-
-def _is_hex(text: str) -> bool:
-    return len(text) == 64 and all(letter in "0123456789abcdef" for letter in text)
+    for named in names_of(folder, bound.spent):
+        # With its vision part: it is used too.
+        beside = sum(size for _blob, size in named.projectors)
+        for blob, size in named.models:
+            if blob not in seen:
+                seen.add(blob)
+                yield Found(blob, named.name, quantization_in(named.tag), size + beside)
 
 
 def _is_folder(path: Path) -> bool:

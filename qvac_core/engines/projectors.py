@@ -3,7 +3,7 @@
 llama.cpp keeps what turns pictures into tokens in a file of its own. Nothing in it names its model: publishers say it
 by file names ("mmproj-F16.gguf" in a folder of one model, "gemma-3-4b-it.mmproj-Q8_0.gguf"). One of another model of
 the same width would load, and see nonsense; so the width is no proof, and a name that says nothing is believed only
-where there is no other model that it could belong to.
+where there is no other model that it could belong to. Ollama's manifests say which two blobs belong together.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from qvac_core.engines.gguf import GgufInfo, read_gguf
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.engines.model_files import part_prefix
 from qvac_core.engines.model_kind import ModelKind, kind_of
+from qvac_core.engines.ollama_store import projectors_of_blob
 from qvac_core.errors import ModelError
 from qvac_core.models import ModelDescriptor, all_models, by_name, by_sha256, by_source, is_source
 
@@ -25,6 +26,9 @@ _FORM = re.compile(r"(?<![a-z0-9])(ud|imat|i?q\d[a-z0-9_]*|pt?q\d[a-z0-9_]*|bf16
 
 def projector_beside(path: Path, model: GgufInfo) -> Path | None:
     """The vision part for the model at `path`, of the files in its folder; None where none is known to be its own."""
+    of_ollama = [file for file in projectors_of_blob(path) if fits(file, model)]
+    if of_ollama:
+        return of_ollama[0]
     try:
         files = sorted(file for file in path.parent.glob("*.gguf") if file.is_file())
     except OSError:

@@ -6,6 +6,7 @@ qvac_core/engines/found_models.py. Contents are real GGUF headers; nothing of th
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 
 from qvac_core.engines import found_models
 from qvac_core.engines.found_models import Home, Program, find_programs
+from qvac_core.engines.interface import LibraryModel
+from qvac_core.engines.library import Library
+from qvac_core.engines.ollama_store import projectors_of_blob
 from tests import gguf_files
 
 MODEL = gguf_files.llama_file()
@@ -85,6 +89,59 @@ def test_ollama_by_its_variable_and_from_hugging_face(tmp_path: Path) -> None:
     ollama(tmp_path / "m", "SmolLM2-GGUF", "latest", host="hf.co/bartowski")
     program = only(find_programs(home(tmp_path, OLLAMA_MODELS=str(tmp_path / "m"))))
     assert [model.title for model in program.models] == ["bartowski/SmolLM2-GGUF:latest"]
+
+
+def test_a_model_of_ollama_that_sees_is_used_with_its_vision_part(tmp_path: Path) -> None:
+    """Both are blobs whose names say nothing: the manifest says that they belong together."""
+    models, seeing, vision = tmp_path / ".ollama/models", gguf_files.seeing_llama_file(), gguf_files.projector_file()
+    blobs = {
+        f"application/vnd.ollama.image.{kind}": hashlib.sha256(data).hexdigest()
+        for kind, data in (("model", seeing), ("projector", vision))
+    }
+    sizes = [len(seeing), len(vision)]
+    layers = [
+        {"mediaType": kind, "digest": f"sha256:{digest}", "size": size}
+        for (kind, digest), size in zip(blobs.items(), sizes, strict=True)
+    ]
+    put(models / "manifests/registry.ollama.ai/library/llava/7b", json.dumps({"layers": layers}).encode())
+    first, second = (
+        put(models / "blobs" / f"sha256-{digest}", data)
+        for digest, data in zip(blobs.values(), (seeing, vision), strict=True)
+    )
+    other = put(models / "blobs" / f"sha256-{SHA256}")
+    program = only(find_programs(home(tmp_path)))
+    assert listed(program) == [(first, "llava:7b", "", sum(sizes))]
+
+    async def add(path: Path) -> LibraryModel:
+        return await Library(tmp_path / "own").add_file(path)
+
+    added = asyncio.run(add(first))
+    assert (added.path, added.projector) == (first, second)
+    assert asyncio.run(add(other)).projector is None  # no name has the two together
+    second.write_bytes(b"not whole")
+    assert projectors_of_blob(first) == ()
+
+
+def test_parts_in_the_cache_of_hugging_face_are_used_where_they_lie(tmp_path: Path) -> None:
+    """There they are links to files whose names say nothing."""
+    repository = tmp_path / ".cache/huggingface/hub/models--ada--Large-GGUF"
+    names = [f"Large-Q4_K_M-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    for name, data in zip(names, gguf_files.split_llama_files(3), strict=True):
+        blob = put(repository / "blobs" / hashlib.sha256(data).hexdigest(), data)
+        link = repository / "snapshots/c0ffee" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(blob)
+    (found,) = only(find_programs(home(tmp_path))).models
+    assert found.size_bytes == sum(file.stat().st_size for file in (repository / "blobs").iterdir())
+
+    async def add() -> LibraryModel:
+        library = Library(tmp_path / "own")
+        added = await library.add_file(found.path)
+        assert library.files_of(added.name) == ()  # nothing of another program's is ever deleted
+        return added
+
+    added = asyncio.run(add())
+    assert (added.path.name, added.size_bytes) == (names[0], found.size_bytes)
 
 
 def test_what_ollama_has_not_fetched_whole_is_not_offered(tmp_path: Path) -> None:
