@@ -12,6 +12,7 @@ import io
 import lzma
 import re
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ from qvac_core.core.chat_archive import (
     to_json,
     to_markdown,
 )
-from qvac_core.core.chat_foreign import from_chatgpt, from_lm_studio, is_chatgpt, is_lm_studio
+from qvac_core.core.chat_foreign import from_chatgpt, from_lm_studio, is_chatgpt, is_lm_studio, with_possible_times
 from qvac_core.core.state import Conversation
 from qvac_core.core.tool_turns import settled
 from qvac_core.engines.pictures import inspect
@@ -216,7 +217,8 @@ def _read(data: bytes, name: str) -> tuple[Archived, ...]:
         raise StoreError("It holds no conversations of QVAC Desktop, ChatGPT or LM Studio.", name="NO_CONVERSATIONS")
     if not archived:
         raise StoreError("There is no message in it.", name="NO_CONVERSATIONS")
-    return tuple(map(renewed, archived))
+    now = time.time()
+    return tuple(renewed(with_possible_times(each, now)) for each in archived)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

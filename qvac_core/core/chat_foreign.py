@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from qvac_core.core.chat_archive import LATEST, TITLE_MOST, Archived, Branched
@@ -17,6 +17,8 @@ from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG
 
 CHATGPT: Final = "ChatGPT"
 LM_STUDIO: Final = "LM Studio"
+EARLIEST: Final = 1_420_070_400.0  # Unix seconds, the year 2015: neither of the programs is as old
+CLOCK_SLACK: Final = 24 * 3600.0  # seconds by which another machine's clock may be fast
 _SPACE: Final = uuid.UUID("6b8f6c1e-3f0d-4f7c-9c55-8d2f0a4f9e11")  # ids of what is imported twice are the same
 
 
@@ -237,6 +239,31 @@ def _archived(
     last = updated or max((each.message.created_at for each in messages), default=created)
     conversation = Conversation(ours, name, created, last or created, False, Target(), parameters or Parameters())
     return Archived(conversation, tuple(messages), tuple(shown))
+
+
+def with_possible_times(archived: Archived, now: float) -> Archived:
+    """Times that are none, or still to come, give way to what is known: of the message before, of the conversation, or
+    `now` (Unix seconds), when it came in. A conversation of the year 1970 or 2106 is found by nobody.
+    """
+
+    def known(at: float) -> bool:
+        return EARLIEST <= at <= now + CLOCK_SLACK
+
+    conversation = archived.conversation
+    told = [at for each in archived.messages if known(at := each.message.created_at)]
+    begun = next((at for at in (conversation.created_at, min(told, default=0.0)) if known(at)), now)
+    times: dict[str, float] = {"": begun}
+    messages = []
+    for each in archived.messages:  # each stands behind the one it answers
+        at = each.message.created_at
+        times[each.message.id] = at if known(at) else times.get(each.parent, begun)
+        messages.append(replace(each, message=replace(each.message, created_at=times[each.message.id])))
+    last = next((at for at in (conversation.updated_at, max(told, default=0.0)) if known(at)), begun)
+    return replace(
+        archived,
+        conversation=replace(conversation, created_at=begun, updated_at=max(begun, last)),
+        messages=tuple(messages),
+    )
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

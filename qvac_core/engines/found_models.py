@@ -1,9 +1,9 @@
 """Models that other programs have on this machine, found where those programs keep them. Blocking, read only, bounded.
 
 Layouts as of: LM Studio 0.4 (~/.lmstudio/models/PUBLISHER/MODEL/FILE.gguf; another home is named by
-~/.lmstudio-home-pointer, another folder by settings.json), Ollama 0.12 (ollama_store.py), Jan 0.7 (DATA/llamacpp/models/ID/model.gguf; DATA is named by
-settings.json), llama.cpp's cache (one folder of .gguf files), Hugging Face's cache as huggingface_hub 2.4 has it
-(models--OWNER--NAME/snapshots/COMMIT/FILE, links to blobs or files).
+~/.lmstudio-home-pointer, another folder by settings.json), Ollama 0.12 (ollama_store.py), Jan 0.7
+(DATA/llamacpp/models/ID/model.gguf; DATA is named by settings.json), llama.cpp's cache (one folder of .gguf files),
+Hugging Face's cache as huggingface_hub 2.4 has it (models--OWNER--NAME/snapshots/COMMIT/FILE, links to blobs or files).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,13 @@ from hypothesis import strategies as st
 
 from qvac_core.core.chat_archive import Archived, Branched, from_json, to_json, to_markdown
 from qvac_core.core.chat_files import ChatFiles, read_file
-from qvac_core.core.chat_foreign import from_chatgpt, from_lm_studio, is_chatgpt, is_lm_studio
+from qvac_core.core.chat_foreign import (
+    from_chatgpt,
+    from_lm_studio,
+    is_chatgpt,
+    is_lm_studio,
+    with_possible_times,
+)
 from qvac_core.core.state import (
     AnswerStats,
     Conversation,
@@ -248,6 +255,27 @@ def test_a_time_that_no_calendar_has_is_none(at: Any) -> None:
     assert archived.conversation.created_at == 0.0
     (archived,) = from_lm_studio({**LM_STUDIO, "createdAt": at}, "x")
     assert archived.conversation.created_at == 0.0
+
+
+@pytest.mark.parametrize("at", [None, 0, -5, 4_300_000_000.0, 10**16, "now"], ids=range(6))
+def test_what_has_no_possible_time_came_in_now(at: Any) -> None:
+    """It is the newest in the list, and neither of 1970 nor of 2106; where a message tells its time, that is known."""
+    now = time.time()
+    archived = with_possible_times(from_chatgpt([{**CHATGPT[0], "create_time": at, "update_time": at}])[0], now)
+    assert archived.conversation.created_at == archived.conversation.updated_at == 1_700_000_000.5
+    given = {**LM_STUDIO, "createdAt": at, "assistantLastMessagedAt": at}
+    archived = with_possible_times(from_lm_studio(given, "x")[0], now)
+    assert (archived.conversation.created_at, archived.conversation.updated_at) == (now, now)
+
+
+def test_one_message_without_a_time_stands_with_the_one_before_it() -> None:
+    first, second = node("a", None, "user", "x"), node("b", "a", "assistant", "y")
+    first["message"]["create_time"], second["message"]["create_time"] = 1_600_000_020.0, 9e9
+    tree = {"create_time": 1_600_000_010.0, "update_time": 9e9, "mapping": {"a": first, "b": second}}
+    archived = with_possible_times(from_chatgpt(tree)[0], now=1_700_000_000.0)
+    assert [each.message.created_at for each in archived.messages] == [1_600_000_020.0, 1_600_000_020.0]
+    conversation = archived.conversation
+    assert (conversation.created_at, conversation.updated_at) == (1_600_000_010.0, 1_600_000_020.0)
 
 
 def test_what_no_window_can_show_is_mended() -> None:
