@@ -118,3 +118,20 @@ def test_a_decision_names_the_test_that_holds_it() -> None:
         if not page.endswith("README.md") and not any(name.startswith("tests/") for name in NAMED.findall(text))
     ]
     assert not untested
+
+
+def test_what_the_window_promises_names_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "promises.md").read_text("utf-8")
+    named = re.findall(r"`((?:unit|gui|e2e)/test_\w+\.py)::(test_\w+)`", page)
+    assert len(named) > 80
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not re.search(rf"^(?:async )?def {test}\(", (ROOT / "tests" / file).read_text("utf-8"), re.MULTILINE)
+    ]
+    assert missing == []
+    # Every line of a table names one.
+    bare = [
+        line for line in page.splitlines() if line.startswith("| ") and "promise |" not in line and "::" not in line
+    ]
+    assert bare == []
