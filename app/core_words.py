@@ -54,6 +54,15 @@ _WHOLE = (
     later("The relay between the two machines went away."),
     later("No other way was found. Try again, or give a second --relay-through KEY."),
     later("Nothing has come from it for a while. Try again when it is back."),
+    later("The machine did not wake up."),
+    later(
+        "The wake-up call was sent, and nothing came from it for two minutes. Look whether its firmware and its system "
+        "let its network card wake it, and whether whoever sent the call is on the same network."
+    ),
+    later("The machine sleeps, and nobody could send the wake-up call."),
+    later(
+        "Have a machine of yours that is on its network share too, with the switch to wake others, or wake it by hand."
+    ),
     later("The connection was closed."),
     later("Try again."),
     later("No machine of the network answers."),

@@ -29,6 +29,8 @@ def core_config(options: argparse.Namespace) -> CoreConfig:
         go_on=getattr(options, "verb", None) in (None, "provider"),
         copies=tuple(getattr(options, "allow_copy", None) or ()) or None,
         servers=_servers(options),
+        can_be_woken=getattr(options, "can_be_woken", False),
+        wakes_others=getattr(options, "wakes_others", False),
         models=tuple(options.model) if getattr(options, "verb", "") == "provider" and options.model else None,
     )
 

@@ -542,7 +542,7 @@ def _remote(parser: argparse.ArgumentParser) -> None:
         "Manage a machine of your own that shares: it has to know this one's key as its owner's (there: `guests limit "
         "KEY --mine`, or the switch on the page of a person)."
     )
-    acts = ("status", "pause", "resume", "load", "unload", "download", "cancel", "remove", "log")
+    acts = ("status", "pause", "resume", "load", "unload", "download", "cancel", "remove", "log", "wake")
     parser.add_argument("key", type=_checked(parse_public_key), metavar="KEY", help="the machine's")
     parser.add_argument("action", choices=acts, metavar="|".join(acts), help="what to do")
     parser.add_argument(
@@ -783,6 +783,12 @@ def _provider(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slots", type=_slots, metavar="N", help="answers that a model makes at once")
     parser.add_argument("--memory-mb", type=_cap, metavar="MB", help="memory that a model may take, in megabytes")
     parser.add_argument("--idle-minutes", type=_idle, metavar="MINUTES", help="then a model nobody uses is unloaded")
+    parser.add_argument(
+        "--can-be-woken", action="store_true", help="tell machines of your own how this one is woken while it sleeps"
+    )
+    parser.add_argument(
+        "--wakes-others", action="store_true", help="send the wake-up call for machines of your own on this network"
+    )
     service = parser.add_mutually_exclusive_group()
     service.add_argument(
         "--install-service",

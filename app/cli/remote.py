@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from datetime import datetime
 
 from app.cli.config import core_config
@@ -12,7 +13,7 @@ from qvac_core.core import Core
 from qvac_core.core.my_machines import machine_there
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import Manage, ManageReply
-from qvac_core.errors import LocalProtocolError
+from qvac_core.errors import LocalProtocolError, QvacError
 
 NEED_A_MODEL = ("load", "unload", "download", "cancel", "remove")
 
@@ -30,8 +31,28 @@ async def remote(options: argparse.Namespace, output: Output) -> int:
     elif options.minutes is not None:
         message = Manage(options.action, minutes=float(options.minutes))
     async with Core(core_config(options)) as core:
+        if options.action == "wake":
+            return await _wake(core, options.key.hex(), output)
         reply = await core.consumer.manage(Delegate(options.key), message)
     _tell(reply, output)
+    return 0
+
+
+async def _wake(core: Core, key: str, output: Output) -> int:
+    """One that was reached from here before, and said how it is woken. Event `called`."""
+    if not core.sleepers.knows(key):
+        raise LocalProtocolError(
+            "How this machine is woken is not known here. It tells machines of your own while they are connected, once "
+            "its switch for that is on (Settings, Network, or `provider --can-be-woken`).",
+            name="NOT_KNOWN",
+        )
+    for entry in await core.providers():
+        if entry.public_key != key:
+            with contextlib.suppress(QvacError):  # one that cannot be reached helps nobody
+                await core.connect_provider(entry.public_key)
+    called = await core.sleepers.call(key)
+    output.event("called", by=[name or "this machine" for name in called])
+    output.text(f"The wake-up call was sent by {', '.join(name or 'this machine' for name in called)}.")
     return 0
 
 

@@ -149,6 +149,7 @@ def provider_state(provider: ProviderEntry) -> str:
 _STATES = {
     "silent": later("nothing comes"),
     "connecting": later("connecting…"),
+    "waking": later("waking up…"),
     "offline": later("offline"),
     "refused": later("refused"),
     "waiting": later("waiting for the owner"),
@@ -159,6 +160,8 @@ def provider_sentence(provider: ProviderEntry) -> str:
     """The line under a provider that shows no models."""
     if provider.state == "connecting":
         return tr("Connecting…")
+    if provider.state == "waking":
+        return tr("Waking it…")
     if provider.state == "waiting":
         return tr("Waiting for its owner to allow your key.")
     if provider.error is not None:

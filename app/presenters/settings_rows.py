@@ -661,6 +661,23 @@ NETWORK = Section(
             ),
         ),
         Group(
+            later("Sleep"),
+            (
+                Row(
+                    "network.can_be_woken",
+                    later("My other machines may wake this one"),
+                    later("They are told the address of its network card, and call it when you ask for it."),
+                    words=("--can-be-woken", "Wake-on-LAN", "WoL"),
+                ),
+                Row(
+                    "network.wakes_others",
+                    later("Wake my other machines"),
+                    later("For keys of your own alone: this machine sends the call into its network."),
+                    words=("--wakes-others", "Wake-on-LAN", "WoL"),
+                ),
+            ),
+        ),
+        Group(
             later("For programs"),
             (
                 Row(

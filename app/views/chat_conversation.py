@@ -251,6 +251,9 @@ class Conversation(QWidget):
                 return tr("{name} is busy with others. You are the next in line.", name=name)
             return tr("{name} is busy with others. You are number {place} in line.", name=name, place=number(place))
         stage = self._presenter.stages.get(target.provider_key)
+        provider = self._presenter.provider(target.provider_key)
+        if provider is not None and provider.state == "waking":
+            return tr("Waking {name}…", name=name)
         if not target.provider_key or stage is None:
             return tr("{name} is reading…", name=name)
         match stage.stage:

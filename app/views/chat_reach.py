@@ -40,6 +40,9 @@ def reach(provider: ProviderEntry, now: float) -> Reach | None:
     left = provider.retry_at - now if provider.retry_at is not None else 0.0
     again = tr("Trying again in about {time}.", time=whole_duration(left)) if left >= 1 else ""
     match provider.state:
+        case "waking":
+            facts = tr("It was called and has two minutes to come.")
+            return Reach("clock", tr("Waking {name}…", name=provider.name), facts, "text2", False)
         case "connecting" if provider.last_connected is not None:
             return Reach("refresh-cw", tr("Reconnecting to {name}…", name=provider.name), again, "text2", False)
         case "online" if not provider.models and provider.translates:

@@ -55,6 +55,8 @@ class CoreConfig:
     local_hosts: tuple[str, ...] | None = None  # own addresses whose networks these are; None = all of them
     relays: tuple[bytes, ...] = ()  # public keys of blind relays to go through where no direct path is found
     go_on: bool = False
+    can_be_woken: bool = False  # machines of one's own are told how it is woken; False = as the settings say
+    wakes_others: bool = False  # it sends the wake-up call for them; False = as the settings say
     servers: tuple[GivenServer, ...] = ()  # whose models are offered in this run, beside those that are kept
     updates: UpdateSource | None = None  # where newer versions are asked for; None = nowhere
     exclusive: bool = True  # hold the one-instance lock of the data folder

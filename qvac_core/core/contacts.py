@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from qvac_core.core.state import (
     Target,
 )
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.core.waking import Sleepers
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
@@ -69,6 +71,9 @@ KNOCK_PAUSE = 10.0
 MOST_DENIED = 86400.0
 # A provider that is tried again within this many seconds is shown as connecting, not as offline.
 SOON = 8.0
+# A machine that was called out of its sleep is waited for so long, called again so often, and asked whether it is there
+# with a pause between (seconds): from suspend to the network takes a few, from hibernation a minute.
+WAKE_SECONDS, CALL_AGAIN, WAKE_PAUSE = 120.0, 20.0, 1.0
 
 
 RunT = TypeVar("RunT", Completion, TranslationRun)
@@ -100,7 +105,12 @@ class _LoadedAt:
 class Contacts:
     """Implements Responder for providers."""
 
-    def __init__(self, store: Store, events: EventHub, consumer: Consumer, own_key: bytes) -> None:
+    def __init__(
+        self, store: Store, events: EventHub, consumer: Consumer, own_key: bytes, sleepers: Sleepers | None = None
+    ) -> None:
+        """sleepers: those of them that can be woken."""
+        self._sleepers = sleepers
+        self._waking: set[str] = set()  # providers that were called out of their sleep
         self._store = store
         self._events = events
         self._consumer = consumer
@@ -149,6 +159,8 @@ class Contacts:
         await self._store.database.run(self._store.providers.remove, public_key)
         self._entries.pop(public_key, None)
         self._relays.pop(public_key, None)
+        if self._sleepers is not None:
+            self._sleepers.forget(public_key)
         await self._consumer.disconnect(bytes.fromhex(public_key))
         self._changed()
 
@@ -168,7 +180,8 @@ class Contacts:
         stages = self._stages[public_key] = _Stages(self._events, public_key)
         entry = self._entries[public_key]
         if entry.state != "waiting":  # that goes on to be so while it is asked once more
-            self._put(replace(entry, state="connecting", error=None, retry_at=None))
+            state = "waking" if public_key in self._waking else "connecting"
+            self._put(replace(entry, state=state, error=None, retry_at=None))
         delegate = Delegate(bytes.fromhex(public_key))
         try:
             await self._consumer.heartbeat(delegate)  # connects
@@ -187,6 +200,46 @@ class Contacts:
             online = replace(online, translates=pairs_of(self._translators.get(public_key, ())))
             self._put(self._with_path(online))
         return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
+
+    async def _reach(self, public_key: str) -> ProviderEntry:
+        """Connect for an answer: a machine of one's own that sleeps is woken for it."""
+        try:
+            return await self.connect(public_key)
+        except QvacError as error:
+            sleepers = self._sleepers
+            if sleepers is None or is_key_refused(error) or not sleepers.knows(public_key) or self._closed:
+                raise
+        return await self._wake(public_key, sleepers)
+
+    async def _wake(self, public_key: str, sleepers: Sleepers) -> ProviderEntry:
+        """Raises DelegationError where nobody could call it, or it does not come."""
+        loop = asyncio.get_running_loop()
+        started, called_at = loop.time(), -math.inf
+        self._waking.add(public_key)
+        if (entry := self._entries.get(public_key)) is not None:
+            self._put(replace(entry, state="waking", error=None, retry_at=None))
+        try:
+            while True:
+                if loop.time() - called_at >= CALL_AGAIN:
+                    try:
+                        await sleepers.call(public_key)
+                    except QvacError as error:
+                        raise DelegationError(
+                            f"Nobody could wake provider {public_key}: {error.message}", name="WAKE_NOT_SENT"
+                        ) from error
+                    called_at = loop.time()
+                try:
+                    return await self.connect(public_key)
+                except QvacError as error:
+                    if is_key_refused(error):
+                        raise
+                    if loop.time() - started >= WAKE_SECONDS:
+                        raise DelegationError(
+                            f"Provider {public_key} was called and did not wake up.", name="WAKE_NO_ANSWER"
+                        ) from error
+                await asyncio.sleep(WAKE_PAUSE)
+        finally:
+            self._waking.discard(public_key)
 
     def remembered(self, public_key: bytes) -> tuple[Address, ...]:
         """The nodes that led to this provider the last time, also in an earlier run."""
@@ -242,6 +295,8 @@ class Contacts:
             pause = self._reconnecting.pause(public_key, error)
             again = time.time() + pause if pause > 0 and not _is_final(error) else None
             state = "connecting" if 0 < pause <= SOON else "offline"
+            if public_key in self._waking:
+                state, again = "waking", None
             if refused:
                 state = "waiting" if _was_heard(error) else "refused"
             entry = replace(self._entries[public_key], state=state, rtt_ms=None, error=described, retry_at=again)
@@ -283,6 +338,8 @@ class Contacts:
             return entry
         keeps = connection.hello is not None and connection.hello.logs_content
         terms = guest_terms(connection.terms, time.time())
+        if self._sleepers is not None and terms is not None:
+            self._sleepers.told(entry.public_key, terms.wake if terms.mine else ())
         return replace(entry, path=connection.path, relay=connection.relay, keeps_contents=keeps, terms=terms)
 
     def sees(self, target: Target) -> bool:
@@ -525,7 +582,7 @@ class Contacts:
         entry = self._entries.get(key)
         told = entry is not None and (entry.translates if wanted.source else entry.models)
         if entry is None or entry.state != "online" or not told:
-            entry = await self.connect(key)
+            entry = await self._reach(key)
 
         def progress(report: ModelProgress) -> None:
             stages.progress(report.downloaded / report.total if report.total else None)

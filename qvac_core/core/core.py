@@ -85,8 +85,10 @@ from qvac_core.core.transcripts import Transcripts
 from qvac_core.core.translating import Translating
 from qvac_core.core.translations import Translations
 from qvac_core.core.translators import TranslatorsHere
+from qvac_core.core.waking import Sleepers, Waker
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer, Delegate
+from qvac_core.delegation.messages import Manage
 from qvac_core.engines.live_speech import LiveOptions, LiveSession
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE, TRANSLATION_TYPE
@@ -106,6 +108,7 @@ from qvac_core.threads import make_in_thread
 logger = logging.getLogger(__name__)
 
 LOCAL_NETWORK = "local_network"  # of the settings
+ASK_HELPER = 10.0  # seconds to reach another machine of one's own that may send a wake-up call
 # Ending one part may not keep the others from ending (seconds each).
 CLOSE_LIMIT = 10.0
 
@@ -257,7 +260,14 @@ class Core:
         self.consumer = Consumer(self._network.connect, local_loader=self.machine.load_local, receipts=self._book)
         self._on_close("consumer", self.consumer.close)
         self.my_machines: MyMachinesInterface = MyMachines(self.consumer)
-        self._contacts = Contacts(self._store, self._hub, self.consumer, self._key_pair.public_key)
+        self.waker = Waker(
+            lambda: self._config.can_be_woken or self._store.settings.settings.network.can_be_woken,
+            lambda: self._config.wakes_others or self._store.settings.settings.network.wakes_others,
+        )
+        self.sleepers = Sleepers(folder.sleepers_file, self.waker, self._helpers, self._ask_to_wake)
+        await self.sleepers.open()
+        self._on_close("sleepers", self.sleepers.close)
+        self._contacts = Contacts(self._store, self._hub, self.consumer, self._key_pair.public_key, self.sleepers)
         self._network.on_stage = self._contacts.on_stage
         self._network.on_changed = self._on_network_changed
         self._network.on_connected = self._contacts.on_connected
@@ -332,7 +342,8 @@ class Core:
         self.pausing = Pausing(self._store.settings, self._store.database.run, self._sharing.use_pauses, self._hub.emit)
         self._stack.callback(self.pausing.close)
         self.pausing.open()
-        steward = Steward(self.machine, self.library, self.pausing, self._sharing.log)
+        self._sharing.wake_addresses = self.waker.addresses
+        steward = Steward(self.machine, self.library, self.pausing, self._sharing.log, self.waker.call_for_another)
         self._on_close("steward", steward.close)
         self._sharing.steward = steward
         self.history = History(self._store, self._hub.emit)
@@ -379,6 +390,15 @@ class Core:
                 self.consumer.closing = True
             await self._stack.aclose()
 
+    def _helpers(self) -> Mapping[str, str]:
+        """Machines of one's own that are connected: names by key."""
+        entries = self._contacts.entries()
+        return {one.public_key: one.name for one in entries if one.terms is not None and one.terms.mine}
+
+    async def _ask_to_wake(self, helper: str, macs: Sequence[str]) -> None:
+        delegate = Delegate(bytes.fromhex(helper), timeout=ASK_HELPER)
+        await self.consumer.manage(delegate, Manage("wake", macs=list(macs)))
+
     def _on_network_changed(self) -> None:
         self._contacts.network_changed()
         self.library.network_changed()
@@ -414,7 +434,7 @@ class Core:
             await self._sharing.rules_changed()
         elif key in ("sharing.log_days", "sharing.log_rows"):
             await self.history.prune()
-        elif key in ("sharing.keep_contents", "machine_name"):
+        elif key in ("sharing.keep_contents", "machine_name", "network.can_be_woken"):
             self._sharing.greeting_changed()
         if key in ("keep_awake", "keep_awake_on_battery"):
             self._awake.look()

@@ -67,6 +67,15 @@ _BY_NAME: dict[str, tuple[str, str]] = {
         "Check this machine's connection, and the --bootstrap address if you gave one.",
     ),
     "NETWORK_OFFLINE": ("This machine has no network.", "Check the connection; QVAC Desktop goes on by itself."),
+    "WAKE_NO_ANSWER": (
+        "The machine did not wake up.",
+        "The wake-up call was sent, and nothing came from it for two minutes. Look whether its firmware and its system "
+        "let its network card wake it, and whether whoever sent the call is on the same network.",
+    ),
+    "WAKE_NOT_SENT": (
+        "The machine sleeps, and nobody could send the wake-up call.",
+        "Have a machine of yours that is on its network share too, with the switch to wake others, or wake it by hand.",
+    ),
     "MODEL_NOT_FOUND": ("The machine does not share this model.", "Choose one of the models it shares."),
     "CONTEXT_OVERFLOW": (
         "The conversation is longer than the model can take in.",

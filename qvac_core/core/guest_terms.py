@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UnsetType
 
 from qvac_core.core.state import GuestTerms
-from qvac_core.delegation.messages import Terms
+from qvac_core.delegation.messages import MOST_MACS, Terms
 
 
 def guest_terms(said: Terms | None, now: float) -> GuestTerms | None:
@@ -22,6 +22,7 @@ def guest_terms(said: Terms | None, now: float) -> GuestTerms | None:
         opens_at=_moment(said.closed_for_ms, now),
         ends_at=_moment(said.ends_in_ms, now),
         mine=said.mine is True,
+        wake=() if isinstance(said.wake, UnsetType) else tuple(said.wake[:MOST_MACS]),
     )
 
 

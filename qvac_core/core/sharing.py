@@ -135,6 +135,7 @@ class Sharing:
         self._waiting = WaitingTimes()
         self._knocks = OrderedDict((knock.public_key, knock) for knock in store.knocks.records())
         self.steward: Managed | None = None
+        self.wake_addresses: Callable[[], tuple[str, ...]] = tuple  # told to machines of the owner's own
         self._wanted = False
         self._day = day_of(time.time())
         hub.subscribe(self._on_core_event)
@@ -148,7 +149,7 @@ class Sharing:
     def _greeting(self) -> Greeting:
         """What this machine says of itself to our own guests."""
         settings = self._store.settings.settings
-        return Greeting(name=settings.machine_name, logs_content=settings.sharing.keep_contents)
+        return Greeting(settings.machine_name, settings.sharing.keep_contents, self.wake_addresses())
 
     @property
     def state(self) -> SharingState:

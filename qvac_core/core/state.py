@@ -245,7 +245,7 @@ class GuestTerms:
     """What its owner lets me use, as it said last. None: no limit. Times in Unix seconds.
 
     tokens_used: today; resets_at: when the day's count begins anew. opens_at: outside of my hours, until they begin.
-    ends_at: when my access ends. mine: it is one of my own machines.
+    ends_at: when my access ends. mine: it is one of my own machines; wake: by which network cards I may wake it.
     """
 
     tokens_per_day: int | None = None
@@ -257,12 +257,13 @@ class GuestTerms:
     opens_at: float | None = None
     ends_at: float | None = None
     mine: bool = False
+    wake: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
     """A provider in my list. state: "unknown", "connecting", "online", "silent", "offline", "refused",
-    "waiting" (for its owner, who was told of this key and has not decided).
+    "waiting" (for its owner, who was told of this key and has not decided), "waking" (it was called out of its sleep).
 
     path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key. `retry_at`: Unix
     seconds at which about it is tried again by itself; None when it is not, or is tried now. "silent": connected,

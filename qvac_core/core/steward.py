@@ -6,7 +6,7 @@ Whether a key may is the policy's to say (`Act.MANAGE`); here it is done, with t
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from qvac_core.core.download_state import DownloadChanged
 from qvac_core.core.library import ModelsRoom
@@ -22,7 +22,7 @@ LOG_LINES = 50
 
 
 class Steward:
-    """Implements delegation's Managed. log: the newest requests."""
+    """Implements delegation's Managed. log: the newest requests. wake: call another machine out of its sleep."""
 
     def __init__(
         self,
@@ -30,11 +30,13 @@ class Steward:
         library: ModelsRoom,
         pausing: Pausing,
         log: Callable[[int, str], Awaitable[tuple[LogEntry, ...]]],
+        wake: Callable[[Sequence[str]], Awaitable[None]],
     ) -> None:
         self._machine = machine
         self._library = library
         self._pausing = pausing
         self._log = log
+        self._wake = wake
         self._tasks = TaskOwner()
         self._failed: dict[str, str] = {}  # why a model could not be loaded the last time, by name
 
@@ -74,6 +76,8 @@ class Steward:
             case "remove":
                 await self._library.remove(name)
                 self._failed.pop(name, None)
+            case "wake":
+                await self._wake(message.macs)
 
     async def _load(self, name: str) -> None:
         self._failed.pop(name, None)

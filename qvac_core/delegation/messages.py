@@ -342,13 +342,18 @@ class ClaimGrant(Message, frozen=True, tag="claimGrant"):
     grant: Annotated[str, Meta(max_length=4096)]
 
 
+Mac = Annotated[str, Meta(pattern="^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")]
+MOST_MACS = 4  # network cards of one machine
+
+
 class Manage(Message, frozen=True, tag="manage"):
     """Of one of the owner's own machines. model: for load, unload, download, cancel (of a download), remove. minutes:
-    of a pause, none = until it is ended."""
+    of a pause, none = until it is ended. macs: for wake, addresses of the network cards of one that sleeps."""
 
-    action: Literal["status", "pause", "resume", "load", "unload", "download", "cancel", "remove", "log"]
+    action: Literal["status", "pause", "resume", "load", "unload", "download", "cancel", "remove", "log", "wake"]
     model: Annotated[str, Meta(max_length=1024)] | UnsetType = UNSET
     minutes: Number | UnsetType = UNSET
+    macs: Annotated[list[Mac], Meta(max_length=MOST_MACS)] = []
 
 
 class Keepalive(Message, frozen=True, tag="keepalive"):
@@ -612,7 +617,8 @@ class Terms(Part, frozen=True):
     """What the asking key may, so that its guest knows beforehand. Left out: no limit. Times in ms from now.
 
     tokens_used: today, by this key. ends_in_ms: until the key is let in no longer. resets_in_ms: until a day's count
-    begins anew. closed_for_ms: outside of this key's hours, until they begin. mine: it is the owner's own machine.
+    begins anew. closed_for_ms: outside of this key's hours, until they begin. mine: it is the owner's own machine;
+    wake: addresses of network cards by which such a one may wake the provider.
     """
 
     tokens_per_day: Count | UnsetType = UNSET
@@ -624,6 +630,7 @@ class Terms(Part, frozen=True):
     closed_for_ms: Number | UnsetType = UNSET
     ends_in_ms: Number | UnsetType = UNSET
     mine: bool | UnsetType = UNSET
+    wake: list[str] | UnsetType = UNSET
 
 
 class ListModelsReply(Message, frozen=True, tag="listModels"):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace as replace_fields
 
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
 from qvac_core.delegation.answer_lines import AnswerLines
@@ -151,10 +152,14 @@ KnownKind = TypeVar("KnownKind", bound=Known)
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What a provider says of itself to our own consumers. logs_content: prompts and answers are kept."""
+    """What a provider says of itself to our own consumers. logs_content: prompts and answers are kept.
+
+    wake: to machines of the owner's own alone, addresses of network cards by which it is woken.
+    """
 
     name: str = ""
     logs_content: bool = False
+    wake: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +374,9 @@ class Session:
 
     def terms(self) -> Terms:
         """What this key may, as its guest reads it beforehand."""
-        return terms_of(self.allowance, self._state(), self.limits)
+        terms = terms_of(self.allowance, self._state(), self.limits)
+        wake = self._service.greeting().wake if terms.mine is True else ()
+        return replace_fields(terms, wake=list(wake)) if wake else terms
 
     def _offered(self) -> Sequence[OfferedModel]:
         return self.models.list(self.public_key)

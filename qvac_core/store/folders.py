@@ -133,6 +133,11 @@ class DataDir:
         return self.root / "lock"
 
     @property
+    def sleepers_file(self) -> Path:
+        """By which network cards machines of one's own are woken."""
+        return self.root / "sleepers.json"
+
+    @property
     def updates_file(self) -> Path:
         """When newer versions were asked for last."""
         return self.root / "updates.json"

@@ -194,13 +194,16 @@ def _wrong_entrances(text: str) -> str:
 class NetworkSettings:
     """[network]: `relays`: public keys of blind relays, 64 hex digits each.
 
-    port: UDP port wanted, 0 = any. bootstrap: where the network is entered, HOST:PORT with commas between them; "" = at
-    the public nodes. Both hold from the next start on.
+    can_be_woken: machines of the owner's own are told how this one is woken while it sleeps. wakes_others: it sends the
+    wake-up call for them. port: UDP port wanted, 0 = any. bootstrap: where the network is entered, HOST:PORT with
+    commas between them; "" = at the public nodes. Both hold from the next start on.
     """
 
     relays: tuple[str, ...] = ()
     port: int = bounded(0, 0, 65_535)
     bootstrap: str = checked("", _wrong_entrances)
+    can_be_woken: bool = False
+    wakes_others: bool = False
 
 
 class RelayUsers(StrEnum):

@@ -2333,6 +2333,10 @@
         <translation>لكم شخصًا</translation>
     </message>
     <message>
+        <source>For keys of your own alone: this machine sends the call into its network.</source>
+        <translation>لمفاتيحك وحدك: يرسل هذا الجهاز نداء الإيقاظ في شبكته.</translation>
+    </message>
+    <message>
         <source>For networks that block a direct path.</source>
         <translation>للشبكات التي تمنع المسار المباشر.</translation>
     </message>
@@ -2616,6 +2620,10 @@
     <message>
         <source>Handshake</source>
         <translation>المصافحة</translation>
+    </message>
+    <message>
+        <source>Have a machine of yours that is on its network share too, with the switch to wake others, or wake it by hand.</source>
+        <translation>اجعل جهازًا لك في شبكته يشارك أيضًا مع تفعيل خيار إيقاظ الأجهزة الأخرى، أو أيقظه يدويًا.</translation>
     </message>
     <message>
         <source>Headers, one a line, as NAME: VALUE</source>
@@ -3044,6 +3052,10 @@
     <message>
         <source>It shares {models}</source>
         <translation>يشارك {models}</translation>
+    </message>
+    <message>
+        <source>It was called and has two minutes to come.</source>
+        <translation>أُرسل نداء الإيقاظ، وأمامه دقيقتان.</translation>
     </message>
     <message>
         <source>It was chosen by --data-dir or QVAC_DESKTOP_HOME. To move it, quit, move it yourself and name its new place.</source>
@@ -3744,6 +3756,10 @@
     <message>
         <source>My message, to be asked anew</source>
         <translation>رسالتي، لتُسأل من جديد</translation>
+    </message>
+    <message>
+        <source>My other machines may wake this one</source>
+        <translation>يجوز لأجهزتي الأخرى إيقاظ هذا الجهاز</translation>
     </message>
     <message>
         <source>My own chats</source>
@@ -5520,6 +5536,10 @@
         <translation>الحجم</translation>
     </message>
     <message>
+        <source>Sleep</source>
+        <translation>السكون</translation>
+    </message>
+    <message>
         <source>Slots</source>
         <translation>الأماكن</translation>
     </message>
@@ -6308,6 +6328,10 @@
         <translation>لم يُجب الجهاز في الوقت المناسب.</translation>
     </message>
     <message>
+        <source>The machine did not wake up.</source>
+        <translation>لم يستيقظ الجهاز.</translation>
+    </message>
+    <message>
         <source>The machine does not share this model.</source>
         <translation>لا يشارك الجهاز هذا النموذج.</translation>
     </message>
@@ -6322,6 +6346,10 @@
     <message>
         <source>The machine is online. It is asked again by itself later; you may want to talk to its owner before.</source>
         <translation>الجهاز متصل. سيُسأل من جديد من تلقاء نفسه لاحقًا؛ وقد تود التحدث إلى مالكه قبل ذلك.</translation>
+    </message>
+    <message>
+        <source>The machine sleeps, and nobody could send the wake-up call.</source>
+        <translation>الجهاز في سكون، ولم يستطع أحد إرسال نداء الإيقاظ.</translation>
     </message>
     <message>
         <source>The machine stopped sharing.</source>
@@ -7032,6 +7060,10 @@
         <translation>المفردات {name} تالفة أو ليست ملف SentencePiece. نزّلها من جديد.</translation>
     </message>
     <message>
+        <source>The wake-up call was sent, and nothing came from it for two minutes. Look whether its firmware and its system let its network card wake it, and whether whoever sent the call is on the same network.</source>
+        <translation>أُرسل نداء الإيقاظ ولم يصل منه شيء مدة دقيقتين. تحقق من أن البرنامج الثابت والنظام يسمحان لبطاقة الشبكة بإيقاظه، ومن أن مرسل النداء في الشبكة نفسها.</translation>
+    </message>
+    <message>
         <source>The whole screen</source>
         <translation>الشاشة كلها</translation>
     </message>
@@ -7206,6 +7238,10 @@
     <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
         <translation>هذه الإعدادات في {path} غير مفهومة ولها قيمتها الافتراضية: {names}.</translation>
+    </message>
+    <message>
+        <source>They are told the address of its network card, and call it when you ask for it.</source>
+        <translation>تُبلَّغ بعنوان بطاقة شبكته وتوقظه عندما تطلبه.</translation>
     </message>
     <message>
         <source>They begin anew at {time}.</source>
@@ -8163,6 +8199,18 @@
     <message>
         <source>Waits until another one is here.</source>
         <translation>ينتظر حتى يصل آخر.</translation>
+    </message>
+    <message>
+        <source>Wake my other machines</source>
+        <translation>إيقاظ أجهزتي الأخرى</translation>
+    </message>
+    <message>
+        <source>Waking it…</source>
+        <translation>جارٍ إيقاظه…</translation>
+    </message>
+    <message>
+        <source>Waking {name}…</source>
+        <translation>جارٍ إيقاظ {name}…</translation>
     </message>
     <message>
         <source>Web pages may not call it.</source>
@@ -9674,6 +9722,10 @@
     <message>
         <source>waits</source>
         <translation>ينتظر</translation>
+    </message>
+    <message>
+        <source>waking up…</source>
+        <translation>يستيقظ…</translation>
     </message>
     <message>
         <source>whatever asks for an OpenAI-compatible server</source>

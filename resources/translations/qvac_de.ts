@@ -2149,6 +2149,10 @@
         <translation>Für wie viele Personen</translation>
     </message>
     <message>
+        <source>For keys of your own alone: this machine sends the call into its network.</source>
+        <translation>Nur für eigene Schlüssel: Dieser Rechner sendet den Weckruf in sein Netz.</translation>
+    </message>
+    <message>
         <source>For networks that block a direct path.</source>
         <translation>Für Netze, die einen direkten Weg sperren.</translation>
     </message>
@@ -2432,6 +2436,10 @@
     <message>
         <source>Handshake</source>
         <translation>Handschlag</translation>
+    </message>
+    <message>
+        <source>Have a machine of yours that is on its network share too, with the switch to wake others, or wake it by hand.</source>
+        <translation>Lass einen deiner Rechner in seinem Netz ebenfalls freigeben, mit dem Schalter zum Wecken anderer, oder wecke ihn von Hand.</translation>
     </message>
     <message>
         <source>Headers, one a line, as NAME: VALUE</source>
@@ -2860,6 +2868,10 @@
     <message>
         <source>It shares {models}</source>
         <translation>Er gibt {models} frei</translation>
+    </message>
+    <message>
+        <source>It was called and has two minutes to come.</source>
+        <translation>Der Weckruf ist gesendet, zwei Minuten bleiben.</translation>
     </message>
     <message>
         <source>It was chosen by --data-dir or QVAC_DESKTOP_HOME. To move it, quit, move it yourself and name its new place.</source>
@@ -3560,6 +3572,10 @@
     <message>
         <source>My message, to be asked anew</source>
         <translation>Meine Nachricht, die neu gefragt wird</translation>
+    </message>
+    <message>
+        <source>My other machines may wake this one</source>
+        <translation>Meine anderen Rechner dürfen diesen wecken</translation>
     </message>
     <message>
         <source>My own chats</source>
@@ -5304,6 +5320,10 @@
         <translation>Größe</translation>
     </message>
     <message>
+        <source>Sleep</source>
+        <translation>Ruhezustand</translation>
+    </message>
+    <message>
         <source>Slots</source>
         <translation>Plätze</translation>
     </message>
@@ -6092,6 +6112,10 @@
         <translation>Der Rechner hat nicht rechtzeitig geantwortet.</translation>
     </message>
     <message>
+        <source>The machine did not wake up.</source>
+        <translation>Der Rechner ist nicht aufgewacht.</translation>
+    </message>
+    <message>
         <source>The machine does not share this model.</source>
         <translation>Der Rechner gibt dieses Modell nicht frei.</translation>
     </message>
@@ -6106,6 +6130,10 @@
     <message>
         <source>The machine is online. It is asked again by itself later; you may want to talk to its owner before.</source>
         <translation>Der Rechner ist online. Er wird später von selbst erneut gefragt; vielleicht möchten Sie vorher mit dem Besitzer sprechen.</translation>
+    </message>
+    <message>
+        <source>The machine sleeps, and nobody could send the wake-up call.</source>
+        <translation>Der Rechner schläft, und niemand konnte den Weckruf senden.</translation>
     </message>
     <message>
         <source>The machine stopped sharing.</source>
@@ -6816,6 +6844,10 @@
         <translation>Der Wortschatz {name} ist beschädigt oder keine SentencePiece-Datei. Laden Sie ihn neu.</translation>
     </message>
     <message>
+        <source>The wake-up call was sent, and nothing came from it for two minutes. Look whether its firmware and its system let its network card wake it, and whether whoever sent the call is on the same network.</source>
+        <translation>Der Weckruf wurde gesendet, und zwei Minuten lang kam nichts. Prüfe, ob Firmware und System das Wecken durch die Netzwerkkarte erlauben und ob der Weckruf aus demselben Netz kam.</translation>
+    </message>
+    <message>
         <source>The whole screen</source>
         <translation>Der ganze Bildschirm</translation>
     </message>
@@ -6990,6 +7022,10 @@
     <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
         <translation>Diese Einstellungen in {path} werden nicht verstanden und haben ihre Voreinstellung: {names}.</translation>
+    </message>
+    <message>
+        <source>They are told the address of its network card, and call it when you ask for it.</source>
+        <translation>Sie erfahren die Adresse seiner Netzwerkkarte und wecken ihn, wenn du ihn brauchst.</translation>
     </message>
     <message>
         <source>They begin anew at {time}.</source>
@@ -7931,6 +7967,18 @@
     <message>
         <source>Waits until another one is here.</source>
         <translation>Wartet, bis ein anderer fertig ist.</translation>
+    </message>
+    <message>
+        <source>Wake my other machines</source>
+        <translation>Meine anderen Rechner wecken</translation>
+    </message>
+    <message>
+        <source>Waking it…</source>
+        <translation>Wird geweckt…</translation>
+    </message>
+    <message>
+        <source>Waking {name}…</source>
+        <translation>{name} wird geweckt…</translation>
     </message>
     <message>
         <source>Web pages may not call it.</source>
@@ -9402,6 +9450,10 @@
     <message>
         <source>waits</source>
         <translation>wartet</translation>
+    </message>
+    <message>
+        <source>waking up…</source>
+        <translation>wacht auf…</translation>
     </message>
     <message>
         <source>whatever asks for an OpenAI-compatible server</source>

@@ -94,6 +94,9 @@ EMBED_ERRORS = "e2e/test_embeddings.py::test_what_goes_wrong_is_told_alike_here_
 EMBED_OWNERS = f"{EFFECTS}::test_how_an_embedding_model_is_loaded_is_the_owners_business"
 ALLOWED = f"{DELEGATION}::test_an_allowed_guest_gets_a_streamed_answer"
 BLOCKED = "e2e/test_hostile_peers.py::test_a_blocked_guests_program_ends_with_a_sentence"
+WOKEN = "e2e/test_waking.py::test_who_asks_a_machine_that_sleeps_is_answered_once_it_was_woken"
+WAKES = "unit/test_wake_on_lan.py::test_it_is_off_until_its_owner_says_so_and_bounded_then"
+WAKES_BY_OPTION = "unit/test_wake_on_lan.py::test_the_options_of_a_provider"
 KNOCK = "e2e/test_hostile_peers.py::test_a_knock_is_heard_once_and_opens_nothing"
 FALLBACK = f"{DELEGATION}::test_fallback_answers_locally_and_says_so"
 FORCED = "e2e/test_core_reach.py::test_a_connect_ends_when_it_is_told_to_and_a_forced_one_asks_the_network"
@@ -294,6 +297,8 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         for option in (*("action", "what", "--data-dir", "--json", "--name", "--server-key-file", "--requests"),)
     },
     "provider --server": (SERVERS, SERVERS_AWAY),
+    "provider --can-be-woken": (WAKES_BY_OPTION,),
+    "provider --wakes-others": (WAKES_BY_OPTION,),
     "provider --server-key-file": (SERVERS,),
     **{
         f"invite {option}": (INVITE,)
@@ -373,6 +378,8 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "CoreConfig.rules": (PROVIDES,),
     "CoreConfig.models": (PROVIDES,),
     "CoreConfig.servers": (SERVERS, SERVERS_AWAY),
+    "CoreConfig.can_be_woken": (WOKEN,),
+    "CoreConfig.wakes_others": (WAKES_BY_OPTION,),
     "CoreConfig.copies": (SHARED,),
     "CoreConfig.models_folder": (f"{API}::test_a_core_takes_its_models_from_another_folder",),
     "CoreConfig.answer_tokens": (PROVIDES,),
@@ -568,6 +575,8 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.chat.send_key": (SETTINGS, f"{LOOK}::test_the_key_that_sends_is_chosen"),
     "settings.network.port": (SETTINGS, KEPT_ENTRANCE),
     "settings.network.bootstrap": (SETTINGS, KEPT_ENTRANCE),
+    "settings.network.can_be_woken": (WOKEN, WAKES),
+    "settings.network.wakes_others": (WOKEN, WAKES),
     "settings.speech.model": (SETTINGS, "e2e/test_settings.py::test_the_preferred_speech_model_is_told"),
     "settings.speech.microphone": (SETTINGS, "gui/test_settings_page.py::test_the_microphone_is_chosen"),
     **{
