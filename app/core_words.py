@@ -54,6 +54,7 @@ _WHOLE = (
     later("The relay between the two machines went away."),
     later("No other way was found. Try again, or give a second --relay-through KEY."),
     later("Nothing has come from it for a while. Try again when it is back."),
+    later("This is the relay that this machine offers itself. Name another machine's."),
     later("The machine did not wake up."),
     later(
         "The wake-up call was sent, and nothing came from it for two minutes. Look whether its firmware and its system "

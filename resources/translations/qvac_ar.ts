@@ -7440,6 +7440,10 @@
         <translation>ليس هذا عنوان نموذج.</translation>
     </message>
     <message>
+        <source>This is the relay that this machine offers itself. Name another machine&apos;s.</source>
+        <translation>هذا هو المُرحِّل الذي يقدمه هذا الجهاز نفسه. سمِّ مُرحِّل جهاز آخر.</translation>
+    </message>
+    <message>
         <source>This is too long for a list of servers.</source>
         <translation>هذا أطول من أن يكون قائمة خوادم.</translation>
     </message>

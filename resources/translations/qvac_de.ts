@@ -7224,6 +7224,10 @@
         <translation>Das ist keine Adresse eines Modells.</translation>
     </message>
     <message>
+        <source>This is the relay that this machine offers itself. Name another machine&apos;s.</source>
+        <translation>Das ist das Relay, das dieser Rechner selbst anbietet. Nenne das eines anderen Rechners.</translation>
+    </message>
+    <message>
         <source>This is too long for a list of servers.</source>
         <translation>Das ist zu lang für eine Liste von Servern.</translation>
     </message>

@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[1]
 
 EFFECTS = "unit/test_option_effects.py"
 API = "e2e/test_api.py"
-RELAYS = "e2e/test_relay_offer.py"
+RELAY_OFFER = "e2e/test_relay_offer.py"
 COPIES = "e2e/test_copies.py"
 TERMINAL = "e2e/test_terminal.py"
 TOOLS = "e2e/test_tools_in_terminal.py"
@@ -586,10 +586,10 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.tab": (SETTINGS, "gui/test_share_window.py::test_the_tab_and_place_come_back"),
     "settings.reduced_motion": (SETTINGS, "gui/test_window_look.py::test_less_motion_can_be_asked_for"),
     "settings.local_network": (SETTINGS, "e2e/test_local_network.py::test_the_setting_switches_it_off"),
-    "settings.relay.on": (f"{RELAYS}::test_it_begins_again_with_the_program_and_goes_on_counting_the_day",),
-    "settings.relay.who": (f"{RELAYS}::test_people_i_allow_go_through_it_and_nobody_else",),
-    "settings.relay.mb_per_second": (f"{RELAYS}::test_people_i_allow_go_through_it_and_nobody_else",),
-    "settings.relay.gb_per_day": (f"{RELAYS}::test_a_day_that_is_used_up_ends_what_it_forwards",),
+    "settings.relay.on": (f"{RELAY_OFFER}::test_it_begins_again_with_the_program_and_goes_on_counting_the_day",),
+    "settings.relay.who": (f"{RELAY_OFFER}::test_people_i_allow_go_through_it_and_nobody_else",),
+    "settings.relay.mb_per_second": (f"{RELAY_OFFER}::test_people_i_allow_go_through_it_and_nobody_else",),
+    "settings.relay.gb_per_day": (f"{RELAY_OFFER}::test_a_day_that_is_used_up_ends_what_it_forwards",),
     "settings.sharing.admission": (SETTINGS, ENTRANCE),
     "settings.sharing.knocks": (SETTINGS, ENTRANCE),
     "settings.sharing.models": (SETTINGS, "e2e/test_core.py::test_everybody_except_and_not_shared_models"),
