@@ -305,7 +305,7 @@ class DHT:
 
     def _check_connections(self, rebound: frozenset[int] = frozenset()) -> None:
         for connection in list(self.node.connections):
-            connection.following.network_changed(rebound)
+            connection.paths.network_changed(rebound)
 
     @property
     def endpoint(self) -> Endpoint:

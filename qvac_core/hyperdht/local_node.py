@@ -22,8 +22,7 @@ from qvac_core.hyperdht.node.endpoint import Endpoint
 from qvac_core.hyperdht.node.relay_choice import RelayChoice
 from qvac_core.hyperdht.node.requests import Requests
 from qvac_core.hyperdht.stream.connection import Connection
-from qvac_core.hyperdht.stream.following import MeetAgain, PathFinder
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import MeetAgain, PathDriver, PathFinder
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.cache import Cache
 from qvac_core.rendezvous.constants import MAX_RELAY_ADDRESSES, Command
@@ -177,7 +176,7 @@ class LocalNode:
 
     def new_connection(
         self,
-        raw: RawStream,
+        paths: PathDriver,
         session: Session,
         *,
         initiator: bool,
@@ -187,7 +186,7 @@ class LocalNode:
     ) -> Connection:
         connection = Connection(
             self.endpoint,
-            raw,
+            paths,
             session,
             initiator=initiator,
             public_key=public_key,

@@ -216,7 +216,7 @@ class RelayServer:
         session = self._state.accept(connection.remote_public_key)
         self._connections[session] = connection
         self._idle_since[session] = self._node.now()
-        connection.on_path_moved = lambda: self._follow(connection)
+        connection.when_path_changes(self._follow, addresses=True)
         try:
             await self._converse(session, connection)
             await connection.close()

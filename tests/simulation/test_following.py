@@ -307,7 +307,7 @@ def test_a_peer_that_lies_about_where_it_is_brings_no_more_upon_others_than_it_s
 
         async def meanwhile() -> None:
             nonlocal claimed
-            validation = peers.near.following._validation
+            validation = peers.near.paths.set.validation
             for _ in range(100):
                 sealed = peers.near._secret.seal_path(bytes((1,)) + bytes(8))
                 packet = peers.near._raw.stream.message_packet(sealed)
@@ -374,7 +374,7 @@ def test_who_moves_where_nobody_lets_strangers_in_is_met_again_through_the_netwo
 
 def make_deaf(connection: Connection) -> None:
     """As the original is: it follows nobody, and takes challenges for noise."""
-    connection.following.stop()
+    connection.paths.stop()
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
@@ -397,7 +397,7 @@ def test_a_peer_that_follows_nobody_is_given_up_long_before_the_stream_times_out
         if not watched:
             make_deaf(near)
         await asyncio.sleep(20)
-        assert not near.following.peer_follows
+        assert not near.paths.set.peer_follows
         move(world, host)
         moved = world.now()
         if busy:
@@ -423,7 +423,7 @@ def test_a_peer_that_follows_nobody_but_is_still_reached_keeps_its_stream() -> N
         box = NatBox(world.internet, Kind.FULL_CONE)
         peers = await pair(world, client=box.host())
         make_deaf(peers.far)
-        peers.near.following._validation.peer_follows = False
+        peers.near.paths.set.validation.peer_follows = False
 
         async def meanwhile() -> None:
             before = peers.client_host.address

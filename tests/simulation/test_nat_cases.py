@@ -9,7 +9,7 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, NetworkError
 from qvac_core.hyperdht import DHT
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 from qvac_core.rendezvous.holepuncher import Method, State
 from qvac_core.udx.packet import TYPE_DESTROY, encode_header
 
@@ -288,9 +288,10 @@ def test_a_relay_that_lets_a_pair_go_does_not_end_a_stream_that_went_directly(fr
     async def test(world: World) -> None:
         dht = await world.node()
         peer, relay = (0, ("20.9.9.1", 1000)), (0, ("20.9.9.2", 1000))
-        raw = RawStream(dht.endpoint)
-        raw.relay_path = relay
-        raw.connect(*peer, 7)
+        paths = PathDriver(dht.endpoint)
+        raw = paths.raw
+        paths.expect_relay(relay)
+        paths.begin(peer, 7)
         raw.feed([encode_header(TYPE_DESTROY, raw.id, 0, 0, 0)], *(relay if from_relay else peer), world.now())
         assert raw.closed == (not from_relay)
         raw.destroy()

@@ -206,9 +206,9 @@ def test_a_direct_path_that_leads_one_way_only_is_left_again() -> None:
         relayed = raw.remote_address
         # A packet for our stream from somewhere that does not answer.
         stranger = await meeting.world.node()
-        heard = raw.on_heard
-        assert heard is not None
-        heard(0, ("20.9.9.9", 9))
+        watcher = raw.watcher
+        assert watcher is not None
+        watcher.heard((0, ("20.9.9.9", 9)), 100)
         assert raw.remote_address == ("20.9.9.9", 9)
         await pump(connection, 100_000)
         assert (raw.remote_address, connection.path) == (relayed, "relay")

@@ -262,3 +262,80 @@ def test_two_sides_that_both_doubt_do_not_challenge_each_other_without_end() -> 
     assert confirmed == set(sides)
     assert not travelling
     assert challenges < 40
+
+
+# The numbers themselves: a mutant that moves one of them must not pass
+
+
+def test_a_challenge_costs_what_its_datagram_has_and_thrice_as_much_may_go_to_a_stranger() -> None:
+    assert (MESSAGE_COST, AMPLIFICATION) == (20 + 8 + 16 + 1 + 8, 3)
+    room = Room()
+    room.heard(THERE, 17)  # 51 bytes are allowed, a challenge has 53
+    room.run(10.0)
+    assert room.challenges(THERE) == []
+    room.run(REST)
+    room.heard(THERE, 1)  # 54
+    assert len(room.challenges(THERE)) == 1
+    room.run(10.0)
+    assert len(room.challenges(THERE)) == 1
+
+
+def test_an_exact_allowance_is_enough() -> None:
+    room = Room()
+    room.heard(THERE, 53)  # for three
+    room.run(10.0)
+    assert len(room.challenges(THERE)) == 3
+
+
+def test_who_is_silent_is_asked_four_times_and_then_left_alone_for_half_a_minute() -> None:
+    room = Room()
+    room.heard(THERE)
+    began = room.now
+    room.run(0.19)
+    assert len(room.challenges(THERE)) == 1
+    room.run(0.02)
+    assert len(room.challenges(THERE)) == 2
+    room.run(5.0)
+    assert len(room.challenges(THERE)) == 4
+    room.run(began + 32.2 - 0.1 - room.now)  # 0.2 + 0.4 + 0.8 + 0.8, then the rest
+    room.heard(THERE)
+    assert len(room.challenges(THERE)) == 4
+    room.run(0.2)
+    room.heard(THERE)
+    assert len(room.challenges(THERE)) == 5
+
+
+def test_four_strangers_are_asked_at_a_time() -> None:
+    room = Room()
+    for port in range(6):
+        room.heard((1, ("20.0.9.9", 1 + port)))
+    assert len({to for to, _ in room.sent if to != HERE}) == 4
+
+
+def test_an_expected_path_is_asked_eight_times() -> None:
+    room = Room()
+    room.one.expect(THERE, room.now)
+    room.take()
+    room.run(60.0)
+    assert len(room.challenges(THERE)) == 8
+
+
+def test_a_path_of_another_socket_may_be_expected_and_the_same_one_may_not() -> None:
+    room = Room()
+    room.one.expect(HERE, room.now)
+    room.take()
+    assert room.sent == []
+    room.one.expect((2, HERE[1]), room.now)
+    room.take()
+    assert room.challenges((2, HERE[1]))
+
+
+def test_six_moves_a_minute() -> None:
+    room, moves = Room(), 0
+    for number in range(8):
+        there: Path = (1, (f"20.0.1.{number}", 2000))
+        room.heard(there)
+        room.say(Kind.RESPONSE, room.challenges(there)[-1], there)
+        room.run(2.0)
+        moves = sum(isinstance(event, PathMoved) for event in room.events)
+    assert moves == 6 == MOVES_PER_MINUTE

@@ -23,10 +23,9 @@ from qvac_core.hyperdht.client.stage import ConnectStage, OnStage
 from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.node.handshake_reply import FatalAnswer, read_handshake_reply
 from qvac_core.hyperdht.relay.leg import RelayLeg
-from qvac_core.hyperdht.relay.relayed_path import RelayedPath
 from qvac_core.hyperdht.stream.connection import Connection
 from qvac_core.hyperdht.stream.ipv6_path import ClientGreeting
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 from qvac_core.hyperdht.stream.routes import remember_route
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
@@ -88,7 +87,7 @@ class Attempt:
         relays: Sequence[Address],
         relaying: Relaying,
         on_stage: OnStage | None = None,
-        path: RelayedPath | None = None,
+        path: PathDriver | None = None,
         needs_relay: bool = False,
     ) -> None:
         self._relaying = relaying
@@ -117,11 +116,8 @@ class Attempt:
         self._met: asyncio.Future[_Met] = self._loop.create_future()
         self._arrived: asyncio.Future[tuple[int, Address]] = self._loop.create_future()
         self._punch: ClientPunch | None = None
-        if path is not None:
-            self._raw = path.raw
-        else:
-            self._raw = RawStream(self._endpoint)
-            self._raw.on_unexpected = self._on_unexpected
+        self._paths = path or PathDriver(self._endpoint, self._on_arrival)
+        self._raw = self._paths.raw
 
     def abort(self, error: NetworkError) -> None:
         """Make `run` fail: the node is closing."""
@@ -172,7 +168,8 @@ class Attempt:
             self._punch.close()
 
     def _open(self, met: _Met, socket: int, address: Address) -> Connection:
-        connection = self._open_at(met, socket, address, met.udx.id)
+        self._paths.begin((socket, address), met.udx.id)
+        connection = self._new_connection(met)
         if met.udx.reusable_socket:
             remember_route(self._endpoint, connection)
         return connection
@@ -187,36 +184,34 @@ class Attempt:
         return self._relay.named_by_server
 
     async def _reach_or_relay(self, met: _Met) -> Connection:
-        leg_or_path, finding = await self._relay.reach(self._raw, met.payload, self._reach(met))
+        leg_or_path, finding = await self._relay.reach(self._paths, met.payload, self._reach(met))
         if not isinstance(leg_or_path, RelayLeg):
             try:
                 connection = self._open(met, *leg_or_path)
             except BaseException:
                 await self._relay.leave(None)
                 raise
-            self._node.spawn(self._relay.leave(self._raw), "leaving a relay that was not needed")
+            self._node.spawn(self._relay.leave(self._paths), "leaving a relay that was not needed")
             return connection
         try:
-            connection = self._open_at(met, *leg_or_path.path, leg_or_path.remote_id)
+            self._paths.begin_through(leg_or_path, met.udx.id, resumable=met.udx.resumable)
+            connection = self._new_connection(met)
         except BaseException:
             await cancel(finding)
             leg_or_path.close()
             raise
         self._relayed = True  # the punch goes on, and ends with the keeper
-        path = RelayedPath(
-            self._node, self._raw, connection, leg_or_path, met.udx.id, _nothing, resumable=met.udx.resumable
-        )
         relaying = self._relaying
-        keeper = PathKeeper(self._node, path, relaying.all, finding, relaying.meet_again, self._end_punch)
+        keeper = PathKeeper(self._node, self._paths, relaying.all, finding, relaying.meet_again, self._end_punch)
         self._node.spawn(keeper.run(), "path of a relayed connection")
         return connection
 
-    async def find_again(self, path: RelayedPath, limit: float) -> None:
+    async def find_again(self, path: PathDriver, limit: float) -> None:
         """Another path for a connection that is open. Raises NetworkError."""
         try:
             async with asyncio.timeout(limit):
                 met = await self._meet()
-                if met.udx.id != path.direct_id:
+                if met.udx.id != path.set.direct_id:
                     message = "The peer does not know this connection any more."
                     raise NetworkError(message, name="CONNECTION_UNKNOWN")
                 await self._relay.reach_again(path, met.payload, self._reach(met))
@@ -225,13 +220,11 @@ class Attempt:
         finally:
             self._end_punch()
 
-    def _open_at(self, met: _Met, socket: int, address: Address, remote_id: int) -> Connection:
-        self._raw.on_unexpected = None
-        self._raw.connect(socket, address, remote_id)
+    def _new_connection(self, met: _Met) -> Connection:
         relays = met.payload.relay_addresses or tuple(self._tried)
         self._node.remember_relays(self._public_key, relays)
         return self._node.new_connection(
-            self._raw, met.session, initiator=True, public_key=self._key_pair.public_key, meet_again=self._meet_again
+            self._paths, met.session, initiator=True, public_key=self._key_pair.public_key, meet_again=self._meet_again
         )
 
     def _meet_again(self) -> Attempt:
@@ -240,7 +233,7 @@ class Attempt:
         known = self._node.relays_of(self._public_key)
         return Attempt(self._node, self._public_key, self._key_pair, known, relaying)
 
-    def _on_unexpected(self, socket: int, source: Address) -> None:
+    def _on_arrival(self, socket: int, source: Address) -> None:
         """The server's packets found us before we knew the way."""
         if not self._arrived.done() and not self._relay.is_relay(socket, source):
             self._arrived.set_result((socket, source))
@@ -510,7 +503,3 @@ class Attempt:
         except (NetworkError, RemoteProtocolError) as error:
             raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
         return SocketId.SERVER, address
-
-
-def _nothing() -> None:
-    """The keeper sees for itself how the path ended."""

@@ -20,7 +20,7 @@ from qvac_core.hyperdht.lan.local_network import LocalNetwork
 from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.node.handshake_reply import read_handshake_reply
 from qvac_core.hyperdht.stream.connection import Connection
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.constants import Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session
@@ -62,7 +62,7 @@ class Progress:
 class Neighbour:
     """A peer that has answered, and whose stream has reached ours: it is the one, and it is there."""
 
-    raw: RawStream
+    paths: PathDriver
     session: Session
     payload: NoisePayload
     udx: UdxInfo
@@ -89,15 +89,13 @@ class LocalAttempt:
 
     def open(self, peer: Neighbour) -> Connection:
         """Until now the peer's application has not heard of us."""
-        peer.raw.on_unexpected = None
         try:
-            peer.raw.connect(peer.socket, peer.address, peer.udx.id)
+            peer.paths.begin((peer.socket, peer.address), peer.udx.id, local=True)
         except ConnectionClosed as error:
             raise NetworkError("The peer dropped the connection at once.", name="PEER_CONNECTION_FAILED") from error
         connection = self._node.new_connection(
-            peer.raw, peer.session, initiator=True, public_key=self._key_pair.public_key
+            peer.paths, peer.session, initiator=True, public_key=self._key_pair.public_key
         )
-        connection.local = True
         self._node.remember_relays(self._public_key, peer.payload.relay_addresses or ())
         return connection
 
@@ -115,7 +113,7 @@ class LocalAttempt:
             raise NetworkError("Nobody in this network has the key.", name="PEER_NOT_FOUND")
         except asyncio.CancelledError:
             if self._outcome.done() and self._outcome.exception() is None:
-                self._outcome.result().raw.destroy()
+                self._outcome.result().paths.raw.destroy()
             raise
         finally:
             running = [search, *self._trying]
@@ -131,10 +129,16 @@ class LocalAttempt:
                 task.add_done_callback(self._trying.discard)
 
     async def _try(self, address: Address) -> None:
-        raw = RawStream(self._endpoint)
+        arrived: asyncio.Future[None] = self._endpoint.loop.create_future()
+
+        def heard(socket: int, source: Address) -> None:
+            if source == address and not arrived.done():
+                arrived.set_result(None)
+
+        paths = PathDriver(self._endpoint, heard)
         try:
             async with asyncio.timeout(PROOF_LIMIT):
-                peer = await self._meet(address, raw)
+                peer = await self._meet(address, paths, arrived)
         except (NetworkError, RemoteProtocolError, TimeoutError) as error:
             logger.debug("no peer at %s in the own network: %s", address, error)
             if isinstance(error, NetworkError) and error.name in _FINAL and not self._outcome.done():
@@ -145,25 +149,18 @@ class LocalAttempt:
             if not self._outcome.done():
                 self._outcome.set_result(peer)
         finally:
-            if not self._is_outcome(raw):
-                raw.destroy()
+            if not self._is_outcome(paths):
+                paths.raw.destroy()
 
-    def _is_outcome(self, raw: RawStream) -> bool:
+    def _is_outcome(self, paths: PathDriver) -> bool:
         done = self._outcome.done() and self._outcome.exception() is None
-        return done and self._outcome.result().raw is raw
+        return done and self._outcome.result().paths is paths
 
-    async def _meet(self, address: Address, raw: RawStream) -> Neighbour:
-        arrived: asyncio.Future[None] = self._endpoint.loop.create_future()
-
-        def heard(socket: int, source: Address) -> None:
-            if source == address and not arrived.done():
-                arrived.set_result(None)
-
-        raw.on_unexpected = heard
+    async def _meet(self, address: Address, paths: PathDriver, arrived: asyncio.Future[None]) -> Neighbour:
         handshake = ClientHandshake(
             key_pair=self._key_pair, ephemeral=self._node.ephemeral_key(), remote_public_key=self._public_key
         )
-        message = HandshakeMessage(Mode.FROM_CLIENT, handshake.message(lambda: self._payload(raw)))
+        message = HandshakeMessage(Mode.FROM_CLIENT, handshake.message(lambda: self._payload(paths.raw.id)))
         reply = await self._node.requests.request(
             Command.PEER_HANDSHAKE,
             address,
@@ -180,13 +177,13 @@ class LocalAttempt:
         # Somebody may hand the handshake on, and nothing else. The peer's stream begins at once, with the number that
         # only the handshake told it.
         await arrived
-        return Neighbour(raw, session, payload, udx, answer.socket, address)
+        return Neighbour(paths, session, payload, udx, answer.socket, address)
 
-    def _payload(self, raw: RawStream) -> NoisePayload:
+    def _payload(self, stream_id: int) -> NoisePayload:
         return NoisePayload(
             firewall=Firewall.UNKNOWN,
             addresses4=tuple(self._endpoint.local_addresses()),
-            udx=UdxInfo(raw.id),
+            udx=UdxInfo(stream_id),
             secret_stream=True,
         )
 
@@ -218,8 +215,8 @@ async def first_of(far: Coroutine[Any, Any, Connection], near: LocalAttempt, pro
         await asyncio.gather(far_task, near_task, return_exceptions=True)
         if _succeeded(far_task) and far_task.result() is not winner:
             far_task.result().destroy()
-        if _succeeded(near_task) and not near_task.result().raw.connected:
-            near_task.result().raw.destroy()
+        if _succeeded(near_task) and not near_task.result().paths.raw.connected:
+            near_task.result().paths.raw.destroy()
 
 
 def _succeeded(task: asyncio.Task[Any]) -> bool:

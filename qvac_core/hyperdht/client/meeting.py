@@ -17,8 +17,8 @@ from qvac_core.hyperdht.client.stage import OnStage
 from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.node.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay.leg import ConnectTo
-from qvac_core.hyperdht.relay.relayed_path import RelayedPath
 from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 from qvac_core.noise import KeyPair
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Meeting:
                     raise
 
     def meet_again(
-        self, path: RelayedPath, relay: bytes | None, *, needs_relay: bool, is_last: bool, limit: float
+        self, path: PathDriver, relay: bytes | None, *, needs_relay: bool, is_last: bool, limit: float
     ) -> asyncio.Task[None]:
         node = self._node
         known = node.relays_of(self._key) or self._known

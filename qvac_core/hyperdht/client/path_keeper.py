@@ -18,7 +18,7 @@ from qvac_core.hyperdht.client.relay import cancel
 from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.node.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay.leg import ConnectTo
-from qvac_core.hyperdht.relay.relayed_path import RelayedPath
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ TRY_LIMIT = 60.0
 
 class ShakeHandsAgain(Protocol):
     def __call__(
-        self, path: RelayedPath, relay: bytes | None, *, needs_relay: bool, is_last: bool, limit: float
+        self, path: PathDriver, relay: bytes | None, *, needs_relay: bool, is_last: bool, limit: float
     ) -> asyncio.Task[None]:
         """A task that shakes hands again for this connection. Raises NetworkError."""
 
@@ -62,7 +62,7 @@ class PathKeeper:
     def __init__(
         self,
         node: LocalNode,
-        path: RelayedPath,
+        path: PathDriver,
         relays: RelayKeys | None,
         finding: asyncio.Task[tuple[int, Address]],
         meet_again: ShakeHandsAgain,
@@ -81,7 +81,7 @@ class PathKeeper:
         try:
             await self._first_try()
             pause = FIRST_PAUSE
-            while not path.settled and path.resumable:
+            while not path.settled and path.set.resumable:
                 if path.lost:
                     await self._replace_relay()
                 elif await self._rest(pause):
@@ -105,7 +105,7 @@ class PathKeeper:
             await asyncio.wait([changed, self._finding], return_when=asyncio.FIRST_COMPLETED)
             if self._finding.done() and not path.settled:
                 try:
-                    path.found(*self._finding.result())
+                    path.found(self._finding.result())
                     await path.wait_while_moving()
                 except NetworkError as error:
                     logger.debug("the connection stays on the relay: %s", error)
@@ -138,11 +138,13 @@ class PathKeeper:
     async def _replace_relay(self) -> None:
         """Other relays, then this one and the server's, again and again; the direct path is tried at the same time."""
         path, node = self._path, self._node
-        node.relay_choice.failed(path.relay, node.now())
+        gone = path.relay
+        assert gone is not None
+        node.relay_choice.failed(gone, node.now())
         until = node.now() + RESUME_LIMIT
         order: list[bytes | None] = []
         while path.lost and (left := until - node.now()) > 0:
-            order = order or [*node.relay_choice.order(self._relays, node.chance, node.now(), last=[path.relay]), None]
+            order = order or [*node.relay_choice.order(self._relays, node.chance, node.now(), last=[gone]), None]
             limit = min(left, RELAY_LIMIT)
             trying = self._meet_again(path, order.pop(0), needs_relay=True, is_last=False, limit=limit)
             try:

@@ -17,8 +17,7 @@ from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.relay.leg import ConnectTo, RelayLeg, pair_through, wait_until_direct
-from qvac_core.hyperdht.relay.relayed_path import RelayedPath
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
 
 logger = logging.getLogger(__name__)
@@ -69,8 +68,9 @@ class ClientRelay:
     def is_relay(self, socket: int, address: Address) -> bool:
         return (socket, address) == self._path
 
-    def _note_path(self, raw: RawStream, path: DirectPath) -> None:
-        self._path = raw.relay_path = path
+    def _note_path(self, paths: PathDriver, path: DirectPath) -> None:
+        self._path = path
+        paths.expect_relay(path)
 
     def _pair(
         self, answer: NoisePayload, stream_id: int, on_path: Callable[[DirectPath], None]
@@ -97,14 +97,14 @@ class ClientRelay:
         self.of_use = not pairing.cancelled() and pairing.exception() is None
 
     async def reach(
-        self, raw: RawStream, answer: NoisePayload, direct: Coroutine[Any, Any, DirectPath]
+        self, paths: PathDriver, answer: NoisePayload, direct: Coroutine[Any, Any, DirectPath]
     ) -> tuple[DirectPath | RelayLeg, asyncio.Task[DirectPath]]:
         """Whichever is there first, and the search for a direct path, which goes on when that is the relay.
 
         When it is the direct path `leave` is called once the stream is on it. Raises NetworkError when both fail.
         """
         finding = asyncio.create_task(direct, name="direct path beside a relay")
-        pairing = self._pair(answer, raw.id, partial(self._note_path, raw))
+        pairing = self._pair(answer, paths.raw.id, partial(self._note_path, paths))
         try:
             leg_or_path = await self._first(finding, pairing)
         except BaseException:
@@ -114,20 +114,20 @@ class ClientRelay:
         self._pairing = pairing
         return leg_or_path, finding
 
-    async def leave(self, raw: RawStream | None) -> None:
-        """The relay is not needed: `raw` is on a direct path, or (None) there is no stream."""
+    async def leave(self, paths: PathDriver | None) -> None:
+        """The relay is not needed: the stream is on a direct path, or (None) there is none."""
         pairing = self._pairing
         if pairing is None:
             return
         try:
-            if raw is not None and self._path is not None:
-                await wait_until_direct(raw)
+            if paths is not None and self._path is not None:
+                await wait_until_direct(paths)
         finally:
             await cancel(pairing)
             _drop_leg(pairing)
 
     async def reach_again(
-        self, path: RelayedPath, answer: NoisePayload, direct: Coroutine[Any, Any, DirectPath]
+        self, path: PathDriver, answer: NoisePayload, direct: Coroutine[Any, Any, DirectPath]
     ) -> None:
         """The same for a connection that is open; `path` gets what is found, and the direct path for good.
 
@@ -144,14 +144,14 @@ class ClientRelay:
                     if pairing is not None and pairing in done:
                         path.take(pairing.result())
                     if finding in done:
-                        path.found(*finding.result())
+                        path.found(finding.result())
                         await path.wait_while_moving()
                 except NetworkError as error:
                     failure = error
                     if path.lost and left == {finding}:
                         _, left = await asyncio.wait(left, timeout=_DIRECT_GRACE)
                         if not left and finding.exception() is None:
-                            path.found(*finding.result())
+                            path.found(finding.result())
                             await path.wait_while_moving()
                         break
         finally:

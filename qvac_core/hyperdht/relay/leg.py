@@ -15,7 +15,7 @@ from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, IdentityError, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.stream.connection import Connection
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 
 logger = logging.getLogger(__name__)
 
@@ -135,29 +135,12 @@ async def pair_through(
         raise
 
 
-async def wait_until_direct(raw: RawStream) -> None:
+async def wait_until_direct(paths: PathDriver) -> None:
     """Until a relay that was asked to pair may be left: the peer has acknowledged something, and some time has passed.
 
     What a relay says when it lets a pair go ends a stream of the original's that has received nothing yet.
     """
-    if raw.stream.remote_confirmed or raw.closed or raw.on_heard is not None:
-        return
-    confirmed = asyncio.Event()
-
-    def heard(socket: int, source: Address) -> None:
-        if raw.stream.remote_confirmed:
-            confirmed.set()
-
-    raw.on_heard = heard
-    try:
-        async with asyncio.timeout(PROOF_LIMIT):
-            await confirmed.wait()
-        await asyncio.sleep(STAY)
-    except TimeoutError:
-        return
-    finally:
-        if raw.on_heard is heard:
-            raw.on_heard = None
+    await paths.wait_until_acknowledged(PROOF_LIMIT, STAY)
 
 
 async def _wait_for_partner(node: LocalNode, client: RelayClient, connection: Connection) -> int:

@@ -6,12 +6,11 @@ import asyncio
 from dataclasses import dataclass
 
 from qvac_core.codec import Address
-from qvac_core.hyperdht.relay.relayed_path import RelayedPath
 from qvac_core.hyperdht.server.punch import ServerPunch
 from qvac_core.hyperdht.server.relay import ServerRelay
 from qvac_core.hyperdht.stream.connection import Connection
 from qvac_core.hyperdht.stream.ipv6_path import ServerGreeting
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 from qvac_core.rendezvous.handshake import RememberedHandshake, ServerHandshake, Session
 from qvac_core.rendezvous.messages import NoisePayload
 from qvac_core.rendezvous.places import Place
@@ -35,7 +34,7 @@ class Client:
     read_for: str
     """The host from which its first message came, the client's own or a relay's; it counts there until it is open."""
     loose: bool = False
-    raw: RawStream | None = None
+    paths: PathDriver | None = None
     connection: Connection | None = None
     session: Session | None = None
     timer: asyncio.TimerHandle | None = None
@@ -46,8 +45,8 @@ class Client:
     """It did not come directly in time; a relay may still bring it."""
     handed_over: bool = False
     """It is the application's, but relayed: a direct path is still looked for."""
-    path: RelayedPath | None = None
-    """Of the open connection for which the client meets us again."""
+    meets_again: bool = False
+    """`connection` is an open one, for which the client looks for another path."""
 
     @property
     def place(self) -> Place[Client]:

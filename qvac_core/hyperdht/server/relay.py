@@ -15,9 +15,8 @@ from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.node.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay.leg import ConnectTo, RelayLeg, pair_through, wait_until_direct
-from qvac_core.hyperdht.relay.relayed_path import RelayedPath
 from qvac_core.hyperdht.stream.connection import Connection
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class ServerRelay:
         self.wish = RelayThrough(relay, node.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
         self._through = self.wish or asked.relay_through
         self._task: asyncio.Task[None] | None = None
-        self._raw: RawStream | None = None
+        self._paths: PathDriver | None = None
         self._path: tuple[int, Address] | None = None
 
     def is_relay(self, socket: int, address: Address) -> bool:
@@ -55,7 +54,7 @@ class ServerRelay:
 
     def start(
         self,
-        raw: RawStream,
+        paths: PathDriver,
         deliver: Callable[[RelayLeg], None],
         on_failed: Callable[[], None],
         on_path: Callable[[tuple[int, Address]], None] | None = None,
@@ -66,12 +65,13 @@ class ServerRelay:
             return
 
         def note(path: tuple[int, Address]) -> None:
-            self._path = raw.relay_path = path
+            self._path = path
+            paths.expect_relay(path)
             if on_path is not None:
                 on_path(path)
 
-        task = self._node.spawn(self._pair(raw.id, deliver, on_failed, note), "pairing at a relay")
-        self._task, self._raw = task, raw
+        task = self._node.spawn(self._pair(paths.raw.id, deliver, on_failed, note), "pairing at a relay")
+        self._task, self._paths = task, paths
         self._node.pairings.add(task)
         task.add_done_callback(self._node.pairings.discard)
 
@@ -80,8 +80,9 @@ class ServerRelay:
         task, self._task = self._task, None
         if task is None or task.done():
             return
-        if self._path is not None and self._raw is not None and self._raw.connected and not self._raw.closed:
-            self._node.spawn(_leave(task, self._raw), "leaving a relay that was not needed")
+        paths = self._paths
+        if self._path is not None and paths is not None and paths.raw.connected and not paths.raw.closed:
+            self._node.spawn(_leave(task, paths), "leaving a relay that was not needed")
         else:
             task.cancel()
 
@@ -113,9 +114,9 @@ class ServerRelay:
         deliver(leg)
 
 
-async def _leave(pairing: asyncio.Task[None], raw: RawStream) -> None:
+async def _leave(pairing: asyncio.Task[None], paths: PathDriver) -> None:
     try:
-        await wait_until_direct(raw)
+        await wait_until_direct(paths)
     finally:
         pairing.cancel()
 
@@ -125,26 +126,22 @@ class RelayedStreams:
 
     def __init__(self, node: LocalNode) -> None:
         self._node = node
-        self._paths: dict[tuple[bytes, int], RelayedPath] = {}
+        self._open: dict[tuple[bytes, int], Connection] = {}
 
-    def add(
-        self, raw: RawStream, connection: Connection, leg: RelayLeg, asked: NoisePayload, on_settled: Callable[[], None]
-    ) -> None:
+    def add(self, connection: Connection, asked: NoisePayload) -> None:
+        """It has begun on a relay, for a client that can meet us again."""
+        assert asked.udx is not None
+        if not connection.paths.settled and asked.udx.resumable:
+            self._open[(connection.remote_public_key, asked.udx.id)] = connection
+
+    def forget(self, connection: Connection, asked: NoisePayload) -> None:
         assert asked.udx is not None
         key = (connection.remote_public_key, asked.udx.id)
+        if self._open.get(key) is connection:
+            del self._open[key]
 
-        def settled() -> None:
-            if self._paths.get(key) is path:
-                del self._paths[key]
-            if not self._node.closed:
-                on_settled()
-
-        path = RelayedPath(self._node, raw, connection, leg, asked.udx.id, settled, resumable=asked.udx.resumable)
-        if asked.udx.resumable and not path.settled:
-            self._paths[key] = path
-
-    def find(self, remote_public_key: bytes, asked: NoisePayload) -> RelayedPath | None:
+    def find(self, remote_public_key: bytes, asked: NoisePayload) -> Connection | None:
         """The open connection that a handshake of its client names. Nobody but the holder of its key can name it."""
         if asked.udx is None or not asked.udx.resumable:
             return None
-        return self._paths.get((remote_public_key, asked.udx.id))
+        return self._open.get((remote_public_key, asked.udx.id))

@@ -22,7 +22,6 @@ from qvac_core.hyperdht.node.budget import Budget
 from qvac_core.hyperdht.node.endpoint import Endpoint
 from qvac_core.hyperdht.node.relay_choice import RelayKeys, RelayThrough, relays_now
 from qvac_core.hyperdht.relay.leg import ConnectTo, RelayLeg
-from qvac_core.hyperdht.relay.relayed_path import RelayedPath
 from qvac_core.hyperdht.server.announcing import WITHDRAW_LIMIT, Announcing
 from qvac_core.hyperdht.server.application import Application, OnConnection
 from qvac_core.hyperdht.server.client import Client
@@ -43,7 +42,7 @@ from qvac_core.hyperdht.server.relay import RelayedStreams, ServerRelay
 from qvac_core.hyperdht.server.self_check import SelfCheck
 from qvac_core.hyperdht.stream.connection import Connection
 from qvac_core.hyperdht.stream.ipv6_path import ServerGreeting
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import PathDriver
 from qvac_core.hyperdht.stream.routes import remember_route
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
@@ -386,19 +385,20 @@ class Server:
             return
         endpoint = self._node.endpoint
         own_address = endpoint.node.remote_address()
-        client.path = path = self._relayed.find(client.remote_public_key, client.payload)
+        again = self._relayed.find(client.remote_public_key, client.payload)
         asked = client.payload.udx
-        needs_relay = path is None or (asked is not None and asked.needs_relay)
-        if path is not None and needs_relay:
-            self._node.relay_choice.failed(path.relay, self._node.now())
+        needs_relay = again is None or (asked is not None and asked.needs_relay)
+        if again is not None and again.relay is not None and needs_relay:
+            self._node.relay_choice.failed(again.relay, self._node.now())
         wishes = self._relays() if needs_relay else None
         relay = ServerRelay(self._node, self._connect_to, client.remote_public_key, wishes, client.payload)
-        if path is not None:
-            raw, client.connection, client.handed_over = path.raw, path.connection, True
-            path.try_again()
+        if again is not None:
+            client.connection, client.handed_over, client.meets_again = again, True, True
+            paths = again.paths
+            paths.try_again()
         else:
-            client.raw = raw = RawStream(endpoint)
-            raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
+            paths = PathDriver(endpoint, lambda socket, source: self._connect(client, socket, source))
+        client.paths = paths
         addresses = [own_address] if own_address is not None else []
         if self.shares_local_address:
             addresses += endpoint.local_addresses()
@@ -410,7 +410,7 @@ class Server:
                 holepunch=self._holepunch_info(client.entry.id) if own_address is None else None,
                 addresses4=tuple(addresses),
                 addresses6=tuple(addresses6),
-                udx=UdxInfo(raw.id, reusable_socket=True, resumable=True),
+                udx=UdxInfo(paths.raw.id, reusable_socket=True, resumable=True),
                 secret_stream=True,
                 relay_through=relay.wish,
                 relay_addresses=self.relay_addresses or None,
@@ -430,16 +430,12 @@ class Server:
             # Nearby the peer goes for our server socket: the answer must show its mapping, not the puncher's.
             socket = None if self._is_nearby(client) else client.punch.socket
         client.entry.settle(Answer(noise, socket))
-        if addresses6 and client.payload.addresses6 and not raw.connected:
+        if addresses6 and client.payload.addresses6 and not paths.raw.connected:
             client.greeting = ServerGreeting(endpoint, client.payload.addresses6, client.session.holepunch_secret)
-        if path is not None and relay.wanted:
+        if relay.wanted and (again is not None or not paths.raw.connected):
             client.relay = relay
-            deliver = partial(self._take_relay, client, path)
-            relay.start(raw, deliver, lambda: self._relay_failed(client), path.expect_relay)
-        elif not raw.connected and relay.wanted:
-            client.relay = relay
-            deliver = partial(self._connect_relayed, client)
-            relay.start(raw, deliver, lambda: self._relay_failed(client))
+            deliver = partial(self._connect_relayed if again is None else self._take_relay, client, paths)
+            relay.start(paths, deliver, lambda: self._relay_failed(client))
 
     def _relays(self) -> RelayKeys | None:
         try:
@@ -470,7 +466,7 @@ class Server:
         return match_address(self._node.endpoint.local_addresses(), theirs) is not None
 
     def _punch_ended(self, client: Client) -> None:
-        if client.path is not None:
+        if client.meets_again:
             self._expire(client)
         if client.connection is not None:
             return
@@ -495,16 +491,17 @@ class Server:
         return HolepunchInfo(id, relays) if relays else None
 
     def _connect(self, client: Client, socket: int, address: Address) -> None:
-        if client.path is not None:
-            client.path.found(socket, address)
+        paths, session, udx = client.paths, client.session, client.payload.udx
+        if client.meets_again and paths is not None:
+            paths.found((socket, address))
             return
-        raw, session, udx = client.raw, client.session, client.payload.udx
-        if raw is None or raw.connected or raw.closed or session is None or udx is None or self._key_pair is None:
+        if paths is None or paths.raw.connected or paths.raw.closed:
+            return
+        if session is None or udx is None or self._key_pair is None:
             return
         if client.relay is not None and client.relay.is_relay(socket, address):
             return
-        raw.on_unexpected = None
-        raw.connect(socket, address, udx.id)
+        paths.begin((socket, address), udx.id)
         if client.relay is not None:
             client.relay.stop()
         if client.punch is not None:
@@ -519,19 +516,19 @@ class Server:
             self._application.take(connection)
 
         client.connection = self._node.new_connection(
-            raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
+            paths, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
         if udx.reusable_socket:
             remember_route(self._node.endpoint, client.connection)
 
-    def _connect_relayed(self, client: Client, leg: RelayLeg) -> None:
+    def _connect_relayed(self, client: Client, paths: PathDriver, leg: RelayLeg) -> None:
         """What is punched goes on: the connection moves to a direct path when one is there."""
-        raw, session = client.raw, client.session
-        if raw is None or raw.connected or raw.closed or session is None or self._key_pair is None or self.closed:
+        session, udx = client.session, client.payload.udx
+        unusable = paths.raw.connected or paths.raw.closed or self.closed
+        if unusable or session is None or udx is None or self._key_pair is None:
             leg.close()
             return
-        raw.on_unexpected = None
-        raw.connect(*leg.path, leg.remote_id)
+        paths.begin_through(leg, udx.id, lambda: self._settled(client), resumable=udx.resumable)
         self._give_up_after(client, FIRST_PACKET_WAIT)
 
         def opened(connection: Connection) -> None:
@@ -541,12 +538,19 @@ class Server:
             self._application.take(connection)
 
         client.connection = self._node.new_connection(
-            raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
+            paths, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
-        self._relayed.add(raw, client.connection, leg, client.payload, lambda: self._forget(client))
+        self._relayed.add(client.connection, client.payload)
 
-    def _take_relay(self, client: Client, path: RelayedPath, leg: RelayLeg) -> None:
-        path.take(leg)
+    def _settled(self, client: Client) -> None:
+        """A relayed connection is direct now, or closed."""
+        if client.connection is not None:
+            self._relayed.forget(client.connection, client.payload)
+        if not self._node.closed:
+            self._forget(client)
+
+    def _take_relay(self, client: Client, paths: PathDriver, leg: RelayLeg) -> None:
+        paths.take(leg)
         if client.expired:
             self._forget(client)
 
@@ -570,8 +574,8 @@ class Server:
             return
         if client.connection is not None:
             client.connection.destroy()
-        elif client.raw is not None:
-            client.raw.destroy()
+        elif client.paths is not None:
+            client.paths.raw.destroy()
 
     def _forget(self, client: Client) -> None:
         client.entry.on_removed = None

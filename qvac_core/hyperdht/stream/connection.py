@@ -14,9 +14,9 @@ from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, LocalProtocolError, RemoteProtocolError
 from qvac_core.hyperdht.node.arguments import check_seconds
 from qvac_core.hyperdht.node.endpoint import Endpoint
-from qvac_core.hyperdht.stream.following import Following, MeetAgain
-from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.path_driver import MeetAgain, PathDriver
 from qvac_core.rendezvous.handshake import Session
+from qvac_core.rendezvous.path_set import Kind
 from qvac_core.secret_stream import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, SecretStream
 from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived, Stats
 
@@ -24,7 +24,7 @@ KEEP_ALIVE = 5.0
 CLOSE_STEP = 4.0
 """A closing connection may go on while it still delivers something in so many seconds: for two losses in a row."""
 CLOSE_LIMIT = 30.0
-LOCAL_PATH = "local network"
+LOCAL_PATH = Kind.LAN.value
 MAX_DATAGRAM_BYTES = 1100
 """What fits, sealed, into the packet of 1200 bytes that every path carries."""
 _MAX_QUEUED_DATAGRAMS = 256
@@ -48,7 +48,7 @@ class Connection:
     def __init__(
         self,
         endpoint: Endpoint,
-        raw: RawStream,
+        paths: PathDriver,
         session: Session,
         *,
         initiator: bool,
@@ -58,7 +58,9 @@ class Connection:
         on_closed: Callable[[Connection], None] | None = None,
         meet_again: MeetAgain | None = None,
     ) -> None:
-        """`raw` must be connected. `on_open` is called once, when the peer has proved that it holds its keys.
+        """The stream of `paths` must be connected.
+
+        `on_open` is called once, when the peer has proved that it holds its keys.
 
         `meet_again` looks for a peer that cannot be found by following it.
         """
@@ -72,17 +74,11 @@ class Connection:
         """Bytes of the messages that were written."""
         self.bytes_read = 0
         """Bytes of the messages that came, those included that nobody has read yet."""
-        self.on_path_moved: Callable[[], None] | None = None
-        """Called when the peer was followed to another address."""
-        self.relay: bytes | None = None
-        """The key of the blind relay in use now; None on a direct path."""
-        self.local = False
-        self.on_silent: Callable[[], bool] | None = None
-        """Asked before the connection is given up because nothing came on the path in use: True, there are others."""
-        self._path_watchers: list[Callable[[Connection], None]] = []
+        self._path_watchers: list[tuple[Callable[[Connection], None], bool]] = []
         self._endpoint = endpoint
         self._loop = endpoint.loop
-        self._raw = raw
+        self.paths = paths
+        self._raw = raw = paths.raw
         self._on_open = on_open
         self._on_closed = on_closed
         self._secret = SecretStream(
@@ -108,7 +104,7 @@ class Connection:
         self._keep_alive = keep_alive
         self._last_write = self._loop.time()
         self._keep_alive_timer: asyncio.TimerHandle | None = None
-        self.following = Following(self, endpoint, raw, self._secret, meet_again)
+        paths.belong_to(self, self._secret, meet_again)
         raw.on_event = self._on_event
         raw.write(self._secret.start())
         self._set_keep_alive_timer()
@@ -138,27 +134,27 @@ class Connection:
         self._secret.limit_frames(min(size, MAX_MESSAGE_BYTES) + MAX_FRAME_BYTES - MAX_MESSAGE_BYTES)
 
     @property
-    def relayed(self) -> bool:
-        return self.relay is not None
+    def relay(self) -> bytes | None:
+        """The key of the blind relay in use now; None on a direct path."""
+        return self.paths.relay
 
     @property
     def path(self) -> str:
         """ "local network", "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
-        return "relay" if self.relayed else LOCAL_PATH if self.local else "direct"
+        return self.paths.path
 
-    def go_through(self, relay: bytes | None) -> None:
-        """The stream has moved: to this relay, or (None) to a direct path."""
-        if relay == self.relay:
-            return
-        self.relay = relay
-        if relay is None:
-            self.following.introduce()
-        for watcher in self._path_watchers:
-            self._loop.call_soon(watcher, self)
+    def path_changed(self, *, address_only: bool) -> None:
+        """For `paths`: the stream has moved."""
+        for watcher, wants_addresses in self._path_watchers:
+            if wants_addresses or not address_only:
+                self._loop.call_soon(watcher, self)
 
-    def when_path_changes(self, then: Callable[[Connection], None]) -> None:
-        """Call back, from the loop, whenever `path` or `relay` have become other ones."""
-        self._path_watchers.append(then)
+    def when_path_changes(self, then: Callable[[Connection], None], *, addresses: bool = False) -> None:
+        """Call back, from the loop, whenever `path` or `relay` have become other ones.
+
+        `addresses`: also when the peer was followed to another address on the same kind of path.
+        """
+        self._path_watchers.append((then, addresses))
 
     @property
     def socket_and_address(self) -> tuple[int, Address]:
@@ -317,7 +313,7 @@ class Connection:
                 queue.get_nowait()
             queue.put_nowait(datagram)
         else:
-            self.following.receive(data)
+            self.paths.receive(data)
 
     # Ending
 
@@ -409,7 +405,7 @@ class Connection:
                 if self._on_open is not None:
                     opened, self._on_open = self._on_open, None
                     opened(self)
-                self.following.introduce()
+                self.paths.introduce()
         if messages:
             size = sum(map(len, messages))
             self.bytes_read += size
@@ -440,7 +436,7 @@ class Connection:
         self._error = self._error or error
         self._closed.set_result(None)
         self._secret.destroy()
-        self.following.stop()
+        self.paths.stop()
         self._set_keep_alive_timer()
         if self._datagrams is not None and not self._datagrams.full():
             self._datagrams.put_nowait(None)

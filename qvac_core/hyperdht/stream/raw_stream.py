@@ -1,7 +1,7 @@
 """The driver of one UDX stream: its path (socket and address), its timer, its events.
 
-Ours, in the place of udx-native's `UDXStream`. Packets that arrive on a socket the stream does not use are shown to
-`on_unexpected` first, which may connect the stream there (docs/wire/hyperdht.md 5.3 item 2).
+Ours, in the place of udx-native's `UDXStream`. Packets that came another way than the stream goes are shown to
+`watcher` first, which may connect the stream there (docs/wire/hyperdht.md 5.3 item 2).
 """
 
 from __future__ import annotations
@@ -25,15 +25,29 @@ _MAX_SOURCES = 8
 _MAX_EARLY_DATAGRAMS = 64
 
 
-class Follower(Protocol):
-    """Watches where a connected stream's packets come from."""
+class Watcher(Protocol):
+    """Decides where the stream goes; PathDriver is one."""
 
     @property
     def watching(self) -> bool:
         """Whether it wants to hear of packets from the usual address, too."""
         ...
 
-    def heard(self, socket: int, source: Address, size: int) -> None: ...
+    @property
+    def moving(self) -> bool:
+        """Whether packets from elsewhere are to be taken without care: the stream may be about to go there."""
+        ...
+
+    def arriving(self, path: tuple[int, Address]) -> bool:
+        """Packets are there that came another way than ours goes; True: from a relay that may carry the stream.
+
+        What a relay says of itself ends no stream that went another way.
+        """
+        ...
+
+    def heard(self, path: tuple[int, Address], size: int) -> None:
+        """Packets were taken in."""
+        ...
 
     def silent(self) -> None:
         """Nothing comes any more, though something should; told more than once."""
@@ -53,17 +67,14 @@ class RawStream:
         "_sources",
         "_timer",
         "_timer_at",
-        "follower",
         "heard_at",
         "heard_from",
         "id",
         "on_event",
-        "on_heard",
-        "on_unexpected",
-        "relay_path",
         "remote_address",
         "socket",
         "stream",
+        "watcher",
     )
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -73,15 +84,10 @@ class RawStream:
         self.socket: int | None = None
         self.remote_address: Address | None = None
         self.on_event: Callable[[Event], None] | None = None
-        self.on_unexpected: Callable[[int, Address], None] | None = None
-        self.on_heard: Callable[[int, Address], None] | None = None
-        """Every train's path, after the train was taken in: for a stream that may move."""
+        self.watcher: Watcher | None = None
         self._sources: dict[Address, None] = {}
-        self.follower: Follower | None = None
         self.heard_from: tuple[int, Address] | None = None
         """The path of the train whose events are being handed out."""
-        self.relay_path: tuple[int, Address] | None = None
-        """Where a relay is that may carry the stream. What it says of itself ends no stream that went another way."""
         self.heard_at = endpoint.loop.time()
         """When anything of the peer came, be it an acknowledgement, in seconds of the loop."""
         self._ack_waits = False
@@ -117,10 +123,10 @@ class RawStream:
             self._send(now)
         if self._removed:
             return
-        if (socket, source) == self.relay_path != (self.socket, self.remote_address):
+        watcher = self.watcher
+        elsewhere = source != self.remote_address or socket != self.socket
+        if elsewhere and watcher is not None and watcher.arriving((socket, source)):
             datagrams = [datagram for datagram in datagrams if not is_farewell_of_relay(datagram)]
-        if socket != self.socket and self.on_unexpected is not None:
-            self.on_unexpected(socket, source)
         if not self.stream.connected:
             datagrams = datagrams[: _MAX_EARLY_DATAGRAMS - self._early]
             self._early += len(datagrams)
@@ -128,11 +134,8 @@ class RawStream:
             self.stream.receive_foreign(datagrams, now)
         else:
             self.stream.receive_datagrams(datagrams, now)
-        if self.on_heard is not None and not self.stream.closed:
-            self.on_heard(socket, source)
-        follower = self.follower
-        if follower is not None and (source != self.remote_address or follower.watching):
-            follower.heard(socket, source, sum(map(len, datagrams)))
+        if watcher is not None and (source != self.remote_address or watcher.watching):
+            watcher.heard((socket, source), sum(map(len, datagrams)))
         self.heard_from = (socket, source)
         self.flush(now)
         self.heard_from = None
@@ -149,18 +152,9 @@ class RawStream:
                 del self._sources[next(iter(self._sources))]
 
     def _is_foreign(self, source: Address) -> bool:
-        if not self._sources or source == self.remote_address or self.on_heard is not None:
+        if not self._sources or source == self.remote_address or source in self._sources:
             return False
-        return source not in self._sources
-
-    def follow(self, socket: int, address: Address) -> None:
-        """The peer is at another place: everything goes there, and what is under way goes again."""
-        if self._removed or self.stream.closed or self.socket is None:
-            return
-        self._endpoint.hold_socket(socket)
-        self._endpoint.let_go_socket(self.socket)
-        self.socket, self.remote_address = socket, address
-        self.path_changed()
+        return self.watcher is None or not self.watcher.moving
 
     def path_changed(self) -> None:
         """The way to the peer is another one, though its address may be the same."""
@@ -173,16 +167,22 @@ class RawStream:
         if not self._removed and self.stream.connected and not self.stream.closed:
             self._endpoint.send_train(socket, [self.stream.message_packet(data)], address)
 
-    def move(self, socket: int, address: Address, remote_id: int) -> None:
-        """Send to another place from now on (docs/wire/hyperdht.md 5.10), and say so there with an empty message."""
+    def move(self, socket: int, address: Address, remote_id: int | None) -> None:
+        """Send to another place from now on. For its driver.
+
+        `remote_id` is the stream's number there (docs/wire/hyperdht.md 5.10), which we say with an empty message; None:
+        it is the peer that is at another place, and what is under way goes again.
+        """
         if self._removed or not self.stream.connected or self.stream.closed or self.socket is None:
             return
-        now = self._endpoint.loop.time()
         self._endpoint.hold_socket(socket)
         self._endpoint.let_go_socket(self.socket)
         self.socket, self.remote_address = socket, address
-        self.stream.change_remote(remote_id, now)
-        self.show_path()
+        if remote_id is None:
+            self.path_changed()
+        else:
+            self.stream.change_remote(remote_id, self._endpoint.loop.time())
+            self.show_path()
 
     def show_path(self) -> None:
         """An empty unordered message: the peer sees where we are."""
@@ -276,15 +276,15 @@ class RawStream:
             return
         now = self._endpoint.loop.time()
         self.stream.handle_timer(now)
-        if self.follower is not None and self.stream.silent:
-            self.follower.silent()
+        if self.watcher is not None and self.stream.silent:
+            self.watcher.silent()
         self.flush(now)
 
     def _remove(self) -> None:
         if self._removed:
             return
         self._removed = True
-        self.on_unexpected = self.on_heard = self.follower = None
+        self.watcher = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
