@@ -163,7 +163,6 @@ _WHOLE = (
     later("This invite has run out. Ask its owner for a new one."),
     later("All places of this invite are taken. Ask its owner for a new one."),
     later("Your time with this invite is over. Ask its owner for more."),
-    later("This machine lets in only the keys that were named at its start. Ask its owner to allow yours."),
     later("There is no invite in this link."),
     later("This invite is damaged. Copy its link again, or ask for a new one."),
     later("This invite is of a newer QVAC Desktop. Update this one to open it."),

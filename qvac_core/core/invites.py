@@ -32,7 +32,6 @@ _REFUSALS = {
     Claim.FULL: "All places of this invite are taken. Ask its owner for a new one.",
     Claim.ENDED: "Your time with this invite is over. Ask its owner for more.",
 }
-NAMED_KEYS_ONLY = "This machine lets in only the keys that were named at its start. Ask its owner to allow yours."
 RUN_OUT = _REFUSALS[Claim.RUN_OUT]
 NO_INVITE = "There is no invite in this link."
 
@@ -74,7 +73,7 @@ def new_invite(wish: InviteWish, key_pair: KeyPair, now: float) -> InviteRecord:
 class Invites:
     """Implements delegation's Claims as well. changed: applies the rules of the store, and tells everybody.
 
-    closed: why none can be claimed in this run. take: a guest's way to a provider with a grant; join: into its list.
+    take: a guest's way to a provider with a grant; join: into its list.
     """
 
     def __init__(
@@ -83,7 +82,6 @@ class Invites:
         key_pair: KeyPair,
         emit: Callable[[InvitesChanged], None],
         changed: Callable[[], Awaitable[None]],
-        closed: Callable[[], bool],
         machine_name: Callable[[], str],
         take: Callable[[bytes, str], Awaitable[None]],
         join: Callable[[str, str], Awaitable[ProviderEntry]],
@@ -94,7 +92,6 @@ class Invites:
         self._key_pair = key_pair
         self._emit = emit
         self._changed = changed
-        self._closed = closed
         self._machine_name = machine_name
         self._take = take
         self._join = join
@@ -135,8 +132,6 @@ class Invites:
     # --- The provider's
 
     async def claim(self, public_key: bytes, grant: str) -> None:
-        if self._closed():
-            raise refused(NAMED_KEYS_ONLY)
         try:
             genuine = read_grant(grant, self._key_pair.public_key)
         except LocalProtocolError as error:

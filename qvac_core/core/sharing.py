@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -42,7 +42,7 @@ from qvac_core.core.state import (
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.waiting_times import WaitingTimes
 from qvac_core.delegation import admission, events
-from qvac_core.delegation.admission import DENIED_SECONDS, AccessPolicy, Allowance, Limits
+from qvac_core.delegation.admission import DENIED_SECONDS, AccessPolicy, Allowance, Limits, network_group
 from qvac_core.delegation.given_receipts import GivenReceipts
 from qvac_core.delegation.live_requests import Kind
 from qvac_core.delegation.managed import Managed, NotManaged
@@ -105,7 +105,6 @@ class Sharing:
             key_pair,
             hub.emit,
             self.rules_changed,
-            lambda: self._override is not None,
             lambda: store.settings.settings.machine_name,
             take,
             join,
@@ -134,6 +133,7 @@ class Sharing:
         self._active: dict[str, ActiveRequest] = {}
         self._waiting = WaitingTimes()
         self._knocks = OrderedDict((knock.public_key, knock) for knock in store.knocks.records())
+        self._knocked_from: dict[str, str] = {}  # the network that each came from, of this run; never kept
         self.steward: Managed | None = None
         self.wake_addresses: Callable[[], tuple[str, ...]] = tuple  # told to machines of the owner's own
         self._wanted = False
@@ -339,6 +339,7 @@ class Sharing:
                 extra_tokens=record.extra_tokens if record.extra_day == day else 0,
                 mine=record.mine,
                 came_with=invites.get(record.invite, ""),
+                invited=bool(record.invite),
             )
             for record in records
         )
@@ -408,7 +409,7 @@ class Sharing:
         allowed = {bytes.fromhex(key.public_key): _allowance(key) for key in rules.keys if not key.blocked}
         mode = admission.AccessMode(rules.mode.value)
         of_all = self._store.settings.settings.sharing.tokens_per_day or None
-        invites = self._override is None and await self._run(self._store.invites.any_open, time.time())
+        invites = await self._run(self._store.invites.any_open, time.time())
         self._policy.set_rules(
             admission.AccessRules(mode, MappingProxyType(allowed), denied, rules.knocks, invites, of_all)
         )
@@ -426,7 +427,28 @@ class Sharing:
         self._writes.start(self._run(self._store.knocks.deny, public_key, now, DENIED_SECONDS), "keep a denial")
         self._end_knock(public_key)
 
+    def _take_knock(self, public_key: str, address: str) -> None:
+        """Only so many wait for the owner's word; beyond it the newest of the network that has most gives way.
+
+        So a flood of fresh keys hides nobody who knocked before it, nor who comes from elsewhere while it lasts.
+        """
+        knock = Knock(public_key, time.time())
+        known = self._knocks.pop(public_key, None)
+        self._knocks[public_key] = knock
+        self._knocked_from.setdefault(public_key, network_group(address.rpartition(":")[0].strip("[]")))
+        leaving = ""
+        if known is None and len(self._knocks) > MAX_KNOCKS:
+            counts = Counter(self._knocked_from.get(key, key) for key in self._knocks)
+            leaving = max(reversed(self._knocks), key=lambda key: counts[self._knocked_from.get(key, key)])
+            del self._knocks[leaving]
+            self._knocked_from.pop(leaving, None)
+        if leaving == public_key:
+            return
+        self._writes.start(self._run(self._store.knocks.put, public_key, knock.at, leaving), "keep a knock")
+        self._emit_knocks()
+
     def _end_knock(self, public_key: str) -> None:
+        self._knocked_from.pop(public_key, None)
         if self._knocks.pop(public_key, None) is not None:
             self._writes.start(self._run(self._store.knocks.remove, public_key), "forget a knock")
             self._emit_knocks()
@@ -487,12 +509,7 @@ class Sharing:
     def _on_connection(self, event: events.ConnectionChanged) -> None:
         key, state = event.remote_public_key, event.state
         if state is events.ConnectionState.KNOCK:
-            self._knocks.pop(key, None)
-            self._knocks[key] = knock = Knock(key, time.time())
-            self._writes.start(self._run(self._store.knocks.put, key, knock.at), "keep a knock")
-            while len(self._knocks) > MAX_KNOCKS:
-                self._knocks.popitem(last=False)
-            self._emit_knocks()
+            self._take_knock(key, event.remote_address)
         elif state is events.ConnectionState.OPEN:
             self._connections[key] = self._connections.get(key, 0) + 1
             self._writes.start(self._seen(key), "last seen")
@@ -575,13 +592,15 @@ def _allowance(key: AccessKey) -> Allowance:
 def _overridden(rules: RuleOverride, kept: Sequence[AccessKey] = ()) -> AccessRules:
     """The rules of one run, from the command line (the table of docs/architecture.md "Safe by default").
 
-    With knocks and nobody named, the keys that are kept hold beside them. Who is let in is theirs alone; what the owner
-    said about a key that is let in holds: its limits, and that it is a machine of his own.
+    With knocks and nobody named, the keys that are kept hold beside them. Who is let in is theirs, and of invites that the
+    owner wrote; what he said about a key that is let in holds: its limits, and that it is a machine of his own.
     """
     everybody = rules.allow_all or (bool(rules.deny) and not rules.allow)
     known = {key.public_key: replace(key, blocked=False, expires_at=None) for key in kept}
     allowed = [*rules.allow, *((key for key in known if key not in rules.allow) if everybody else ())]
+    named = (*allowed, *rules.deny)
     keys = (
+        *(key for key in kept if key.invited and not key.blocked and key.public_key not in named),
         *(known.get(key, AccessKey(key, "", False, 0.0)) for key in allowed if key not in rules.deny),
         *(AccessKey(key, "", True, 0.0) for key in rules.deny),
     )

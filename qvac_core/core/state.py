@@ -132,7 +132,7 @@ class AccessKey:
     """One key the owner decided about. Times in Unix seconds; None = never. Limits: as in `KeyLimits`.
 
     extra_tokens: given on top for today. mine: one of the owner's own machines, without limits. came_with: the name of
-    the invite it came with, "" = the owner allowed it by hand.
+    the invite it came with, "" = the owner allowed it by hand, or the invite is forgotten. invited: it came with one.
     """
 
     public_key: str
@@ -152,6 +152,7 @@ class AccessKey:
     extra_tokens: int = 0
     mine: bool = False
     came_with: str = ""
+    invited: bool = False
 
     @property
     def limits(self) -> KeyLimits:

@@ -108,35 +108,62 @@ def address_group(host: str) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 
-# Addresses whose recent knocks are remembered; the oldest is forgotten first.
+def network_group(host: str) -> str:
+    """The network that an address is in, as far as an address can tell: an IPv4 /16, an IPv6 /32."""
+    try:
+        address = ipaddress.ip_address(address_group(host).partition("/")[0])
+    except ValueError:
+        return host
+    wide = 16 if isinstance(address, ipaddress.IPv4Address) else 32
+    return str(ipaddress.ip_network((address, wide), strict=False))
+
+
+# Addresses, and networks, whose recent knocks are remembered; the oldest is forgotten first.
 REMEMBERED_ADDRESSES = 4096
 
 
-class KnockLimit:
-    """Knocks in all and per source address. Not per key: keys cost nothing."""
+class RatePerGroup:
+    """One `Rate` for each of many, whose number is bounded."""
 
-    def __init__(self, in_all: Rate, per_address: Rate) -> None:
-        self._all = RateLimit(in_all)
-        self._per_address_rate = per_address
-        self._addresses: OrderedDict[str, RateLimit] = OrderedDict()
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._limits: OrderedDict[str, RateLimit] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._limits)
+
+    def of(self, group: str) -> RateLimit:
+        limit = self._limits.get(group)
+        if limit is None:
+            limit = self._limits[group] = RateLimit(self._rate)
+            if len(self._limits) > REMEMBERED_ADDRESSES:
+                self._limits.popitem(last=False)
+        self._limits.move_to_end(group)
+        return limit
+
+
+class KnockLimit:
+    """Whose knock is heard: by source address and network, so that no flood takes the turn of somebody elsewhere.
+
+    Not per key: keys cost nothing. How many the owner is told of is bounded in all (`tells`): an invite is heard all
+    the same.
+    """
+
+    def __init__(self, told: Rate, per_address: Rate, per_network: Rate) -> None:
+        self._told = RateLimit(told)
+        self._addresses = RatePerGroup(per_address)
+        self._networks = RatePerGroup(per_network)
 
     def take(self, host: str, now: float) -> bool:
         """May this address knock now? Counts it when it may."""
-        host = address_group(host)
-        limit = self._addresses.get(host)
-        if limit is None:
-            limit = RateLimit(self._per_address_rate)
-            self._addresses[host] = limit
-            if len(self._addresses) > REMEMBERED_ADDRESSES:
-                self._addresses.popitem(last=False)
-        self._addresses.move_to_end(host)
-        if not limit.allows(now) or not self._all.take(now):
+        address, network = self._addresses.of(address_group(host)), self._networks.of(network_group(host))
+        if not address.allows(now) or not network.take(now):
             return False
-        limit.take(now)
-        return True
+        return address.take(now)
 
-    def allows_any(self, now: float) -> bool:
-        return self._all.allows(now)
+    def tells(self, now: float) -> bool:
+        """Whether the owner is told of one more. Counts it."""
+        return self._told.take(now)
 
 
 # For so long (seconds) a key that the owner denied is told so, and not shown again.
@@ -227,6 +254,8 @@ class Limits:
     blobs_bytes: int = 512 * 1024 * 1024
     knock_frame_bytes: int = 64 * 1024
     knock_seconds: float = 2.0
-    knocks: Rate = Rate(60, 60.0)
+    knocks: Rate = Rate(60, 60.0)  # of which the owner is told
     knocks_per_address: Rate = Rate(5, 60.0)
+    knocks_per_network: Rate = Rate(20, 60.0)
+    knocks_at_once: int = 128  # beyond it the one that said nothing for longest gives way
     refusals: Rate = Rate(50, 1.0)

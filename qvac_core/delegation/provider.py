@@ -105,7 +105,8 @@ class Provider:
         self._dismissed: set[Session] = set()
         self._ended = asyncio.Event()
         self._endings: set[asyncio.Task[None]] = set()
-        self._knock_limit = KnockLimit(self._limits.knocks, self._limits.knocks_per_address)
+        self._knock_limit = KnockLimit(bounds.knocks, bounds.knocks_per_address, bounds.knocks_per_network)
+        self._knocking: dict[Rpc, None] = {}  # that said nothing yet, the oldest first
         self.denials = Denials()
         self._told: OrderedDict[tuple[bytes, ConnectionState], float] = OrderedDict()
         self._in_use: tuple[str, ...] = ()
@@ -148,8 +149,8 @@ class Provider:
         if decision is Decision.ADMIT:
             return False
         full = len(self._sessions) >= self._limits.connections
-        if decision is Decision.KNOCK and not full and self._knock_limit.allows_any(self._now()):
-            return Stranger()
+        if decision is Decision.KNOCK and not full:
+            return Stranger()  # whether it is heard depends on where it comes from, which is not proved yet
         self._tell(remote_public_key, ConnectionState.REFUSED)
         return Refusal()
 
@@ -211,12 +212,14 @@ class Provider:
         first = True
 
         def tell_owner() -> None:
-            if not denied_for and self._policy.hears_of(stream.remote_public_key, self._now()):
+            now = self._now()
+            if not denied_for and self._policy.hears_of(stream.remote_public_key, now) and self._knock_limit.tells(now):
                 self._stream_event(stream, ConnectionState.KNOCK)
 
         async def answer(request: IncomingRequest) -> None:
             nonlocal first
             is_first, first = first, False
+            self._knocking.pop(rpc, None)
             grant = _grant_in(request) if is_first else None
             if grant is not None:
                 await self._claim(stream.remote_public_key, grant, request)
@@ -228,6 +231,11 @@ class Provider:
 
         limits = RpcLimits(frame_bytes=self._limits.knock_frame_bytes, open_requests=KNOCK_OPEN_REQUESTS)
         rpc = Rpc(stream, answer, limits)
+        if len(self._knocking) >= self._limits.knocks_at_once:
+            oldest = next(iter(self._knocking))
+            del self._knocking[oldest]
+            oldest.destroy()
+        self._knocking[rpc] = None
         running = asyncio.create_task(rpc.run())
         running.add_done_callback(lambda _: heard.set())
         try:
@@ -237,6 +245,7 @@ class Provider:
         except TimeoutError:
             logger.debug("a knock said nothing")
         finally:
+            self._knocking.pop(rpc, None)
             if first:  # it said nothing
                 tell_owner()
             rpc.destroy()

@@ -26,9 +26,10 @@ class Knocks:
         )
         return tuple(Knock(row["public_key"], row["at"]) for row in rows)
 
-    def put(self, public_key: str, at: float) -> None:
-        """Keep a knock, or the newer time of one that is kept; the oldest goes when there are too many."""
+    def put(self, public_key: str, at: float, instead_of: str = "") -> None:
+        """Keep a knock, or the newer time of one that is kept, in the place of another; too many: the oldest goes."""
         with self._database.transaction() as connection:
+            connection.execute("DELETE FROM knocks WHERE public_key = ?", (instead_of,))
             connection.execute(
                 "INSERT INTO knocks (public_key, at) VALUES (?, ?) "
                 "ON CONFLICT (public_key) DO UPDATE SET at = excluded.at",

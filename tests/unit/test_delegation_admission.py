@@ -77,16 +77,19 @@ def test_a_rate_is_a_sliding_window() -> None:
     ]
 
 
-def test_knocks_are_limited_per_address_and_in_all_not_by_key() -> None:
-    limit = KnockLimit(Rate(5, 60.0), Rate(2, 60.0))
+def test_knocks_are_limited_per_address_and_network_not_by_key() -> None:
+    limit = KnockLimit(Rate(5, 60.0), Rate(2, 60.0), Rate(4, 60.0))
     assert [limit.take("10.0.0.1", float(now)) for now in range(4)] == [True, True, False, False]
-    assert [limit.take(f"10.0.1.{n}", 5.0) for n in range(5)] == [True, True, True, False, False]
-    assert not limit.allows_any(6.0)
+    assert [limit.take(f"10.0.1.{n}", 5.0) for n in range(4)] == [True, True, False, False]
+    assert limit.take("10.1.0.1", 6.0), "and nobody elsewhere pays for it"
+    assert [limit.take(f"2001:db8:{n}::1", 6.0) for n in range(6)] == [True] * 4 + [False] * 2
+    assert limit.take("2001:db9::1", 6.0)
     assert limit.take("10.0.0.1", 61.0)
+    assert [limit.tells(float(now)) for now in range(7)] == [True] * 5 + [False] * 2
 
 
 def test_addresses_that_knock_are_forgotten_in_the_end() -> None:
-    limit = KnockLimit(Rate(100_000, 1.0), Rate(1, 1e9))
+    limit = KnockLimit(Rate(100_000, 1.0), Rate(1, 1e9), Rate(1, 1e9))
     for n in range(10_000):
         limit.take(str(n), 0.0)
-    assert len(limit._addresses) <= 4096
+    assert len(limit._addresses) <= 4096 and len(limit._networks) <= 4096

@@ -148,17 +148,38 @@ def test_a_knock_that_says_nothing_or_too_much_is_dropped() -> None:
     run(main())
 
 
-def test_knocks_beyond_the_limit_are_refused_before_they_open() -> None:
+def test_the_owner_is_told_of_so_many_knocks_in_a_minute_and_each_is_answered() -> None:
     async def main() -> None:
         async with provider_room(AccessRules(knock=True), Limits(knocks=Rate(3, 60.0))) as room:
-            for n in range(3):
+            told = []
+            for n in range(5):
                 stream = room.stream_as(bytes([n]) * 32)
                 await settle()
                 stream.destroy()
-            with pytest.raises(NetworkError, match="refused"):
-                room.stream_as(STRANGER_KEY)
+                await settle()
+                told.append(states(room).count(ConnectionState.KNOCK))
+            assert told == [1, 2, 3, 3, 3]
             await asyncio.sleep(61)
-            room.stream_as(STRANGER_KEY)
+            room.stream_as(STRANGER_KEY).destroy()
+            await settle()
+            assert states(room).count(ConnectionState.KNOCK) == 4
+
+    run(main())
+
+
+def test_of_too_many_who_say_nothing_the_oldest_gives_way() -> None:
+    async def main() -> None:
+        limits = Limits(knocks_at_once=3, knocks_per_address=Rate(100, 60.0), knocks_per_network=Rate(100, 60.0))
+        async with provider_room(AccessRules(knock=True), limits) as room:
+            silent = [room.stream_as(bytes([n]) * 32) for n in range(5)]
+            await settle()
+            assert [bool(stream._error) for stream in silent] == [True, True, False, False, False]
+            friend = room.consumer(STRANGER_KEY)
+            with pytest.raises(ProviderError, match="does not admit you yet"):
+                await friend.heartbeat(DELEGATE)
+            await friend.close()
+            await asyncio.sleep(5)
+            assert not room.provider._knocking
 
     run(main())
 
