@@ -84,7 +84,7 @@ async def _make(options: argparse.Namespace, kept: Invites, folder: DataDir, out
     link = link_of(key_pair.public_key, machine, record.grant)
     output.event("invite", link=link, **_fields(record))
     output.text(link)
-    output.note("Send this link. It works while this machine shares, also where `provider` was started with --allow or --deny.")
+    output.note("Send this link. It works while this machine shares, also beside `provider --allow`.")
     return 0
 
 

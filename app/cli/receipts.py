@@ -13,6 +13,8 @@ from app.cli.output import Output
 from qvac_core.codec.key_text import short_key
 from qvac_core.core.receipts import LATEST, check_file, write_receipts
 from qvac_core.core.receipts_room import Checked, KeptReceipt, ReceiptQuery, ReceiptSide, ReceiptState
+from qvac_core.delegation.live_requests import Kind
+from qvac_core.delegation.receipts import THOUSANDTHS
 from qvac_core.errors import LocalProtocolError, StoreError
 from qvac_core.store.database import Database
 from qvac_core.store.folders import DataDir, keep_from_own_files
@@ -34,6 +36,7 @@ WHY = {
     "time": "it took longer than that",
     "prompt": "other tokens in the question",
     "tokens": "other tokens in the answer",
+    "amount": "more sound or texts than were sent",
     "twice": "the request has its receipt",
 }
 
@@ -86,12 +89,22 @@ def _list(kept: Sequence[KeptReceipt], output: Output) -> int:
         when = f"{datetime.fromtimestamp(one.started_at):%Y-%m-%d %H:%M}"
         to = "to" if one.side is ReceiptSide.GIVEN else "by"
         state = STATES[one.state] + (f" ({WHY[one.reason]})" if one.reason in WHY else "")
-        output.text(f"{when}  {to} {short_key(one.peer)}  {one.model}  {one.tokens} tokens  {state}")
+        output.text(
+            f"{when}  {to} {short_key(one.peer)}  {one.model}  {_served(one.tokens, one.amount, one.unit)}  {state}"
+        )
     if not kept:
         output.note("There are no receipts yet. They come with each answer between two of QVAC Desktop.")
     elif len(kept) == NEWEST:
         output.note(f"The newest {NEWEST}. `receipts export FILE` writes all.")
     return 0
+
+
+def _served(tokens: int, amount: float, unit: str) -> str:
+    """In words: sound has no tokens."""
+    if unit == "seconds":
+        return f"{amount:.1f} s of sound"
+    words = f"{round(amount)} {'text' if round(amount) == 1 else 'texts'}, " if unit == "texts" and amount else ""
+    return f"{words}{tokens} tokens"
 
 
 def _export(options: argparse.Namespace, folder: DataDir, kept: Sequence[KeptReceipt], output: Output) -> int:
@@ -115,7 +128,13 @@ def _verify(path: Path, output: Output) -> int:
     tokens = sum(
         one.receipt.prompt_tokens + one.receipt.generated_tokens for one in checked if one.good and one.receipt
     )
-    output.text(f"{good} of {len(checked)} are signed by both sides: {tokens} tokens.")
+    seconds = sum(
+        one.receipt.amount / THOUSANDTHS
+        for one in checked
+        if one.good and one.receipt and one.receipt.unit == Kind.TRANSCRIBE.unit
+    )
+    sound = f", {seconds:.1f} s of sound" if seconds else ""
+    output.text(f"{good} of {len(checked)} are signed by both sides: {tokens} tokens{sound}.")
     output.note(
         "Signatures of both prove that these two keys agreed on what was served. They prove neither who holds the keys "
         "nor what was computed."
@@ -144,6 +163,8 @@ def _tell(one: Checked, output: Output) -> None:
         quantization=receipt.quantization,
         promptTokens=receipt.prompt_tokens,
         generatedTokens=receipt.generated_tokens,
+        amount=receipt.amount / THOUSANDTHS,
+        unit=receipt.unit or None,
         startedAt=receipt.started_ms / 1000,
         endedAt=receipt.ended_ms / 1000,
         outcome=receipt.outcome,
@@ -151,6 +172,6 @@ def _tell(one: Checked, output: Output) -> None:
     )
     at = datetime.fromtimestamp(min(receipt.started_ms / 1000, LATEST))
     who = f"{short_key(receipt.provider.hex())} served {short_key(receipt.guest.hex())}"
-    tokens = receipt.prompt_tokens + receipt.generated_tokens
+    served = _served(receipt.prompt_tokens + receipt.generated_tokens, receipt.amount / THOUSANDTHS, receipt.unit)
     state = one.wrong or "Signed by both."
-    output.text(f"line {one.line}: {at:%Y-%m-%d %H:%M}  {who}  {receipt.model}  {tokens} tokens  {state}")
+    output.text(f"line {one.line}: {at:%Y-%m-%d %H:%M}  {who}  {receipt.model}  {served}  {state}")

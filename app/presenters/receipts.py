@@ -41,6 +41,7 @@ WHY = {
     "time": later("It did not take so long."),
     "prompt": later("The question had other tokens."),
     "tokens": later("The answer had other tokens."),
+    "amount": later("It names more sound or texts than were sent."),
     "twice": later("The request has its receipt already."),
 }
 
@@ -61,11 +62,18 @@ def _row(place: int, one: KeptReceipt, name_of: NameOf, label_of: NameOf) -> Row
             Cell(f"{tongue().date(at, year=False)} {tongue().time(at)}", "text2", tooltip=f"{at:%Y-%m-%d %H:%M:%S}"),
             Cell(name_of(one.peer) or short_key(one.peer), tooltip=group_key(one.peer)),
             Cell(label_of(one.model), "text2"),
-            Cell(f"{number(one.prompt_tokens)} / {number(one.generated_tokens)}"),
+            Cell(_served(one)),
             Cell(tr(text), tone, tooltip=why),
         ),
         why,
     )
+
+
+def _served(one: KeptReceipt) -> str:
+    """Tokens in and out; of sound its length."""
+    if one.unit == "seconds":
+        return tr("{seconds} s of audio", seconds=number(one.amount))
+    return f"{number(one.prompt_tokens)} / {number(one.generated_tokens)}"
 
 
 class ReceiptsPresenter(QObject):

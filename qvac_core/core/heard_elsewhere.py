@@ -13,8 +13,10 @@ from typing import Protocol
 
 from qvac_core.core.state import SpeechChoice, Target
 from qvac_core.delegation.failures import Code
-from qvac_core.engines.speech import Finished, Segment, TranscriptionEvent
+from qvac_core.engines.speech import Finished, Segment, SpeechEnd, TranscriptionEvent
 from qvac_core.errors import LocalProtocolError, QvacError
+
+ROUNDED_MS = 2000  # by which two programs may differ about the length of a recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +87,32 @@ async def heard_to_the_end(
 ) -> AsyncGenerator[TranscriptionEvent | TakenOver, None]:
     """The events of a transcript, numbered and timed as one. start_ms, segments: what was told of it before.
 
+    Who was there before may have told of sound behind the end, so that nothing is left for who goes on: then that one
+    goes on behind the last piece that the recording has.
+
     Raises the error of the last listener where nobody goes on, and of any where the recording or the request is wrong.
     """
     target, done_ms = first, start_ms
+    ends = [0, start_ms]
     while True:
+        begun_ms, beyond = done_ms, False
         try:
             async with aclosing(listen(target, done_ms, impatient=partial(listeners.any_but, target))) as events:
                 async for event in events:
                     if isinstance(event, Segment):
                         event = replace(event, id=segments, start_ms=max(event.start_ms, done_ms))
                         segments, done_ms = segments + 1, max(event.end_ms, done_ms)
+                        ends.append(done_ms)
                     elif isinstance(event, Finished):
+                        if beyond := event.stop_reason is SpeechEnd.EOS and 0 < event.audio_ms < begun_ms - ROUNDED_MS:
+                            done_ms = max((end for end in ends if end <= event.audio_ms), default=0)
+                            ends = [done_ms]
+                            break
                         event = replace(event, stats=replace(event.stats, segments=segments))
                     yield event
-            return
+            if not beyond:
+                return
+            continue
         except QvacError as error:
             if _is_of_the_sound(error) or (following := listeners.next(target)) is None:
                 raise

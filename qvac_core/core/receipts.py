@@ -122,6 +122,8 @@ class ReceiptBook:
             ended_at=seen.ended_at,
             prompt_tokens=seen.prompt_tokens or 0,
             generated_tokens=seen.pieces if seen.generated_tokens is None else seen.generated_tokens,
+            amount=seen.amount or 0.0,
+            unit=seen.unit,
             seen=msgspec.json.encode(seen).decode(),
         )
         await self._run(self._kept.put, awaited)

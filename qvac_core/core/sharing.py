@@ -438,8 +438,9 @@ class Sharing:
         self._knocked_from.setdefault(public_key, network_group(address.rpartition(":")[0].strip("[]")))
         leaving = ""
         if known is None and len(self._knocks) > MAX_KNOCKS:
-            counts = Counter(self._knocked_from.get(key, key) for key in self._knocks)
-            leaving = max(reversed(self._knocks), key=lambda key: counts[self._knocked_from.get(key, key)])
+            networks = {key: self._knocked_from.get(key, key) for key in self._knocks}
+            counts = Counter(networks.values())
+            leaving = max(reversed(self._knocks), key=lambda key: counts[networks[key]])
             del self._knocks[leaving]
             self._knocked_from.pop(leaving, None)
         if leaving == public_key:
@@ -592,8 +593,8 @@ def _allowance(key: AccessKey) -> Allowance:
 def _overridden(rules: RuleOverride, kept: Sequence[AccessKey] = ()) -> AccessRules:
     """The rules of one run, from the command line (the table of docs/architecture.md "Safe by default").
 
-    With knocks and nobody named, the keys that are kept hold beside them. Who is let in is theirs, and of invites that the
-    owner wrote; what he said about a key that is let in holds: its limits, and that it is a machine of his own.
+    With knocks and nobody named, the keys that are kept hold beside them. Who is let in is theirs, and of invites that
+    the owner wrote; what he said about a key that is let in holds: its limits, and that it is a machine of his own.
     """
     everybody = rules.allow_all or (bool(rules.deny) and not rules.allow)
     known = {key.public_key: replace(key, blocked=False, expires_at=None) for key in kept}

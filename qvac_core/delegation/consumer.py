@@ -25,6 +25,7 @@ from qvac_core.delegation.connection import CANCEL_SECONDS, ProviderConnection, 
 from qvac_core.delegation.copying import copied_bytes
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.given_receipts import FEATURE
+from qvac_core.delegation.live_requests import Kind
 from qvac_core.delegation.load_messages import load_message
 from qvac_core.delegation.messages import (
     AnyLoad,
@@ -540,8 +541,12 @@ class Consumer:
         size: int,
         pieces: int = 0,
         counted: tuple[int, int] | None = None,
+        amount: tuple[float, str] | None = None,
     ) -> None:
-        """One request has ended, in whatever way: its receipt is asked for. counted: tokens, as its last line said."""
+        """One request has ended, in whatever way: its receipt is asked for. counted: tokens, as its last line said.
+
+        amount: texts or seconds of sound that were sent, with that word.
+        """
         if self._receipts is None:
             return
         source = self._sources.get(model_id, "")
@@ -551,6 +556,7 @@ class Consumer:
             *(request_id, method, asked_at, time.time()),
             *(source, "" if entry is None else entry.sha256, size, pieces),
             *(counted or (None, None)),
+            *(amount or (None, "")),
         )
         self._receipts.served(connection, seen)
 
@@ -581,7 +587,9 @@ class Consumer:
         try:
             reply = await self._ask_work(connection, message, its_id, EmbedReply, delegate)
         finally:
-            self._served(connection, "embed", its_id, model_id, asked_at, len(encode(message)))
+            texts = 1 if isinstance(message.text, str) else len(message.text)
+            amount = texts, Kind.EMBEDDINGS.unit
+            self._served(connection, "embed", its_id, model_id, asked_at, len(encode(message)), amount=amount)
         if not reply.success:
             said = reply.error if isinstance(reply.error, str) else "The provider could not make the embedding."
             raise ProviderError(said)
@@ -731,11 +739,11 @@ class Consumer:
         request_id = request_id or str(uuid.uuid4())
         self._working[request_id] = connection
         asked_at = time.time()
+        float32 = self._speech_configs.get(model_id, WhisperConfig()).audio_format == F32LE
+        run = Transcript(
+            connection, model_id, request_id, prompt, float32=float32, start_ms=start_ms, impatient=impatient
+        )
         try:
-            float32 = self._speech_configs.get(model_id, WhisperConfig()).audio_format == F32LE
-            run = Transcript(
-                connection, model_id, request_id, prompt, float32=float32, start_ms=start_ms, impatient=impatient
-            )
             self._transcripts[request_id] = run
             async with aclosing(run.events(audio, on_upload)) as events:
                 async for event in events:
@@ -743,7 +751,8 @@ class Consumer:
         finally:
             self._working.pop(request_id, None)
             self._transcripts.pop(request_id, None)
-            self._served(connection, "transcribe", request_id, model_id, asked_at, 0)
+            told = None if run.heard_seconds is None else (run.heard_seconds, Kind.TRANSCRIBE.unit)
+            self._served(connection, "transcribe", request_id, model_id, asked_at, 0, amount=told)
 
     async def transcribe_live(
         self,
@@ -759,6 +768,14 @@ class Consumer:
         connection = await self._ready(delegate)
         live = RemoteLive(connection, model_id, options, request_id or str(uuid.uuid4()))
         self._own(live.task)
+        asked_at = time.time()
+        live.task.add_done_callback(
+            lambda _: self._served(
+                connection,
+                *(Kind.TRANSCRIBE.method, live.request_id, model_id, asked_at, 0),
+                amount=(live.sent_seconds, Kind.TRANSCRIBE.unit),
+            )
+        )
         return live
 
     async def _ask_work(

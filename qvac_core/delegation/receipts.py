@@ -30,6 +30,8 @@ _DOMAIN: Final = b"qvac-desktop receipt 1 "
 WHOLE: Final = frozenset({"eos", "length", "stopSequence"})
 # Of an answer that was cut: made at the provider, and never seen here, until it noticed.
 UNSEEN_TOKENS: Final = 1024
+# Texts, or seconds of sound, by which two ways of counting may differ.
+UNSEEN_AMOUNT: Final = 1.0
 # Of a prompt beyond its letters: a model's template, instructions, a picture.
 TEMPLATE_TOKENS: Final = 8192
 MOST_SECONDS_AWAY: Final = 60.0  # for which a request may run on after its guest has lost it
@@ -132,7 +134,8 @@ class Seen(Struct, frozen=True, omit_defaults=True):
     """What a guest itself knows of a request of its own. Times in Unix seconds, sizes in bytes.
 
     pieces: of text that came. prompt_tokens, generated_tokens: as its last line said; None = it never came.
-    model_sha256: "" where nothing was said of it.
+    model_sha256: "" where nothing was said of it. amount: that was sent or told, in `unit` (texts, seconds of sound);
+    None = it is not known here.
     """
 
     provider: str
@@ -146,6 +149,8 @@ class Seen(Struct, frozen=True, omit_defaults=True):
     pieces: int = 0
     prompt_tokens: int | None = None
     generated_tokens: int | None = None
+    amount: float | None = None
+    unit: str = ""
 
 
 class Objection(StrEnum):
@@ -158,6 +163,7 @@ class Objection(StrEnum):
     TIME = "time"
     PROMPT = "prompt"  # more tokens than the question can have, or others than the last line said
     TOKENS = "tokens"
+    AMOUNT = "amount"  # more sound or texts than were sent
     TWICE = "twice"  # the request has its receipt
 
 
@@ -177,6 +183,10 @@ def objection(receipt: Receipt, seen: Seen, guest: bytes, before: tuple[bool, ..
         return Objection.PROMPT
     if not _fits(receipt.generated_tokens, seen.generated_tokens, seen.pieces + UNSEEN_TOKENS, receipt.whole):
         return Objection.TOKENS
+    if seen.amount is not None and (
+        receipt.unit not in ("", seen.unit) or receipt.amount > (seen.amount + UNSEEN_AMOUNT) * THOUSANDTHS
+    ):
+        return Objection.AMOUNT
     return None
 
 

@@ -592,7 +592,9 @@ class Session:
         known = self._shared(
             message.model_id, KnownEmbeddingModel, "This model makes no embeddings. Load an embedding model."
         )
-        work = Work(self, self._open(request, Kind.EMBEDDINGS, message.request_id, known))
+        live = self._open(request, Kind.EMBEDDINGS, message.request_id, known)
+        work = Work(self, live)
+        tokens = prompt_estimate([message.text] if isinstance(message.text, str) else message.text)
 
         async def running_model() -> EmbeddingModel:
             return embedding_of(await self.held.hold(known))
@@ -600,7 +602,7 @@ class Session:
         await work.run(
             lambda: embed(work, message, known, self.public_key.hex(), running_model, self.limits),
             lambda reply: self._reply(request, reply),
-            forbidden=self._check(size, Act.ANSWER, known),
+            forbidden=self._check_tokens(size, known, live, tokens),
         )
 
     async def _translate(self, request: IncomingRequest, message: Translate, size: int) -> None:

@@ -93,6 +93,8 @@ class Transcript:
         self._began = asyncio.get_running_loop().time()
         self._segments = 0
         self._cancelled = asyncio.Event()
+        self.heard_seconds: float | None = None
+        """Of sound, as its last line said; None before it."""
 
     async def events(self, audio: Audio, on_upload: UploadProgress | None) -> AsyncGenerator[TranscriptionEvent, None]:
         await self._connection.greeted()
@@ -259,6 +261,8 @@ class Transcript:
         if not isinstance(stats, UnsetType):
             audio_ms = self._done_ms if isinstance(stats.audio_duration, UnsetType) else _ms(stats.audio_duration)
             factor = _factor(stats)
+        if end is SpeechEnd.EOS:
+            self.heard_seconds = max(audio_ms - self._start_ms, 0) / 1000
         said = () if isinstance(notices, UnsetType) else tuple(notices)
         return Finished(end, language, audio_ms, said, SpeechStats(audio_ms, _ms(audio_ms * factor), self._segments))
 
@@ -344,6 +348,11 @@ class RemoteLive:
         self._text = ""
         self._events = LiveEvents()
         self.task = asyncio.get_running_loop().create_task(self._run())
+
+    @property
+    def sent_seconds(self) -> float:
+        """Of sound, that the provider was given."""
+        return self._sent / SAMPLE_RATE
 
     async def __aenter__(self) -> RemoteLive:
         return self

@@ -203,7 +203,10 @@ class SpeechWorker:
 
     def _ended(self, job: Job, windows: Windows) -> Ended:
         notices = tuple(job.decoding.notices) if job.decoding is not None else ()
-        stats = SpeechStats(windows.place.milliseconds, round(job.compute_ms), job.segments)
+        audio_ms = windows.place.milliseconds
+        if audio_ms <= job.order.place.milliseconds and job.total_ms:
+            audio_ms = min(audio_ms, job.total_ms)  # it begins behind the end: so whoever asked is told where that is
+        stats = SpeechStats(audio_ms, round(job.compute_ms), job.segments)
         language = windows.place.language if job.segments else ""
         return Ended(job.order.id, language, notices, stats)
 

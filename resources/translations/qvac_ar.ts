@@ -3014,6 +3014,10 @@
         <translation>يذكر ملف نموذج آخر.</translation>
     </message>
     <message>
+        <source>It names more sound or texts than were sent.</source>
+        <translation>يذكر صوتًا أو نصوصًا أكثر مما أُرسل.</translation>
+    </message>
+    <message>
         <source>It needs {needed} and this machine has {memory}: it will not load here. Another machine may use the file.</source>
         <translation>يحتاج إلى {needed} ولدى هذا الجهاز {memory}: لن يُحمّل هنا. وقد يستخدم جهاز آخر الملف.</translation>
     </message>
@@ -7534,10 +7538,6 @@
     <message>
         <source>This machine is behind a router that shows everybody the same port: most others can be reached.</source>
         <translation>هذا الجهاز خلف موجّه يُظهر للجميع المنفذ نفسه: يمكن الوصول إلى معظم الآخرين.</translation>
-    </message>
-    <message>
-        <source>This machine lets in only the keys that were named at its start. Ask its owner to allow yours.</source>
-        <translation>هذا الجهاز لا يُدخل إلا المفاتيح التي سُمّيت عند بدئه. اطلب من مالكه السماح بمفتاحك.</translation>
     </message>
     <message>
         <source>This machine translates the rest.</source>

@@ -2830,6 +2830,10 @@
         <translation>Sie nennt eine andere Modelldatei.</translation>
     </message>
     <message>
+        <source>It names more sound or texts than were sent.</source>
+        <translation>Sie nennt mehr Ton oder Texte, als gesendet wurden.</translation>
+    </message>
+    <message>
         <source>It needs {needed} and this machine has {memory}: it will not load here. Another machine may use the file.</source>
         <translation>Es braucht {needed}, und dieser Rechner hat {memory}: Es lädt hier nicht. Ein anderer Rechner kann die Datei vielleicht nutzen.</translation>
     </message>
@@ -7318,10 +7322,6 @@
     <message>
         <source>This machine is behind a router that shows everybody the same port: most others can be reached.</source>
         <translation>Dieser Rechner steht hinter einem Router, der allen denselben Port zeigt: Die meisten anderen sind erreichbar.</translation>
-    </message>
-    <message>
-        <source>This machine lets in only the keys that were named at its start. Ask its owner to allow yours.</source>
-        <translation>Dieser Rechner lässt nur die Schlüssel ein, die bei seinem Start genannt wurden. Bitten Sie den Besitzer, Ihren zu erlauben.</translation>
     </message>
     <message>
         <source>This machine translates the rest.</source>

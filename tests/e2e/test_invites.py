@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qvac_core.core.config import RuleOverride
 from qvac_core.core.invites_room import InvitesChanged, InviteWish
 from qvac_core.core.state import KeyLimits, SharedModelsChanged
 from qvac_core.delegation.consumer import Delegate
@@ -18,17 +19,20 @@ from tests.e2e.program import run as run_program
 from tests.e2e.test_core import Watched, run
 
 
-def test_a_link_lets_a_guest_in_and_is_worth_nothing_afterwards(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rules", [None, RuleOverride(allow=("0b" * 32,))], ids=["", "allow"])
+def test_a_link_lets_a_guest_in_and_is_worth_nothing_afterwards(tmp_path: Path, rules: RuleOverride | None) -> None:
     async def test(owner: Watched, guest: Watched) -> None:
         await owner.core.set_setting("machine_name", "Studio")
         await owner.core.start_sharing()
+        if rules is not None:
+            await owner.core.use_rules(rules)
         invite = await owner.core.invites.make(InviteWish("Reading group", KeyLimits(tokens_per_day=5000, parallel=1)))
         link = owner.core.invites.link(invite)
         assert guest.core.invites.read(link).machine == "Studio"
         entry = await guest.core.invites.accept(link)
         assert (entry.name, entry.state) == ("Studio", "online")
         assert entry.terms is not None and (entry.terms.tokens_per_day, entry.terms.parallel) == (5000, 1)
-        (key,) = (await owner.core.access_rules()).keys
+        (key,) = (one for one in (await owner.core.access_rules()).keys if one.public_key != "0b" * 32)
         assert (key.public_key, key.name, key.came_with) == (guest.core.public_key, "Reading group", "Reading group")
         assert key.limits == KeyLimits(tokens_per_day=5000, parallel=1)
         assert (await guest.core.invites.accept(link)).state == "online"  # again, and no place is spent

@@ -312,3 +312,4 @@ async def test_what_somebody_else_heard_is_not_heard_again(speech: Sound) -> Non
         assert all(each.done_ms >= 11_000 for each in twice.progress)
         behind = await take(model, samples(speech), start_ms=20_000)
         assert behind.segments == []
+        assert behind.end is not None and behind.end.audio_ms == 11_000, "and where the end is, is told"

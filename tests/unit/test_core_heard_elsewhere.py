@@ -112,3 +112,28 @@ def test_the_same_model_goes_before_another() -> None:
     there = [SpeechChoice("large", "", loaded=True, preferred=True), SpeechChoice("base", "")]
     assert Listeners(lambda: there, here=True).next(Target(STUDIO, "base")) == Target("", "base")
     assert Listeners(lambda: there, here=True).next(Target(STUDIO, "small")) == Target("", "large")
+
+
+@pytest.mark.parametrize("far", [60_000, 9_000_000_000])
+@pytest.mark.parametrize("then", ["", ATTIC])
+def test_who_tells_of_sound_behind_the_end_costs_nobody_the_rest(far: int, then: str) -> None:
+    room = Room({})
+
+    async def listen(
+        who: Target, start_ms: int, *, impatient: Callable[[], bool]
+    ) -> AsyncGenerator[TranscriptionEvent, None]:
+        if who.provider_key == STUDIO:
+            yield Segment(0, 0, 1000, WORDS[0])
+            yield Segment(1, far, far + 1000, "nonsense")
+            raise GONE
+        async for event in room.listen(who, start_ms, impatient=impatient):
+            yield event
+
+    async def main() -> list[TranscriptionEvent | TakenOver]:
+        listeners = Listeners(lambda: choices("", STUDIO, ATTIC), (STUDIO, then), here=not then)
+        return [event async for event in heard_to_the_end(Target(STUDIO, "base"), listen, listeners)]
+
+    events = asyncio.run(main())
+    assert [text for _, text, _ in said(events) if text != "nonsense"] == list(WORDS)
+    assert [(who, start) for who, start, _ in room.asked] == [(then, far + 1000), (then, 1000)]
+    assert sum(isinstance(event, Finished) for event in events) == 1

@@ -35,3 +35,12 @@ def test_where_everybody_is_let_in_limits_hold_as_well() -> None:
     assert rules.mode is AccessMode.DENY and not any(key.blocked for key in rules.keys)
     assert {key.public_key: key.tokens_per_day for key in rules.keys} == {ALICE: 400, BOB: None, EVE: None}
     assert {key.public_key for key in rules.keys if key.mine} == {BOB}
+
+
+def test_who_came_with_an_invite_is_let_in_beside_the_named_ones() -> None:
+    came = AccessKey("c3" * 32, "Carol", False, 1.0, tokens_per_day=9, invited=True)
+    blocked = AccessKey("d4" * 32, "Dan", True, 1.0, invited=True)
+    rules = _overridden(RuleOverride(allow=(ALICE,)), (*KEPT, came, blocked))
+    assert rules.keys == (came, KEPT[0])
+    denied = _overridden(RuleOverride(allow=(ALICE,), deny=(came.public_key,)), (*KEPT, came))
+    assert [key.blocked for key in denied.keys if key.public_key == came.public_key] == [True]

@@ -22,7 +22,7 @@ from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.frames import FrameReader, ResponseMessage, StreamMessage, encode_request
-from qvac_core.errors import ConnectionClosed, DelegationError, ModelError, NetworkError, ProviderError
+from qvac_core.errors import ConnectionClosed, DelegationError, ModelError, ProviderError
 from tests.unit.delegation_room import (
     ASK,
     CONSUMER_KEY,

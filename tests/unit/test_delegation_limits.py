@@ -11,7 +11,9 @@ import pytest
 from qvac_core.delegation.admission import Allowance
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.consumer import Consumer
+from qvac_core.delegation.held_models import KnownEmbeddingModel
 from qvac_core.delegation.messages import HistoryMessage, Terms
+from qvac_core.delegation.model_config import EmbedConfig
 from qvac_core.delegation.prompt_estimate import prompt_estimate
 from qvac_core.errors import ModelError, ProviderError
 from tests.unit.delegation_room import ASK, CONSUMER_KEY, DELEGATE, Room, admitting, provider_room
@@ -121,6 +123,24 @@ def test_a_prompt_counts_from_its_beginning_on() -> None:
             with pytest.raises(ProviderError, match="used up"):
                 await too_long.text
             assert len(room.pool.model.requests) == 1, "the others have cost nothing"
+            await consumer.close()
+
+    run(main())
+
+
+def test_embeddings_are_reserved_as_answers_are() -> None:
+    async def main() -> None:
+        async with provider_room(admitting(CONSUMER_KEY, tokens_per_day=400)) as room:
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            session = next(iter(room.provider._sessions))
+            chat = session.held.known(loaded.model_id)
+            assert chat is not None
+            known = KnownEmbeddingModel("vectors", chat.model, chat.source, EmbedConfig())
+            session.known.remember(CONSUMER_KEY, known)
+            with pytest.raises(ProviderError, match="used up"):
+                await consumer.embed(known.model_id, ["many words " * 50] * 20, delegate=DELEGATE)
+            assert not room.provider.requests.tokens_now(CONSUMER_KEY)
             await consumer.close()
 
     run(main())

@@ -15,7 +15,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from qvac_core.core.receipts_room import ReceiptState
 from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import TranscribeLine
 from qvac_core.delegation.model_config import SPEECH_MODEL_TYPE
 from qvac_core.delegation.rpc import Rpc
@@ -36,12 +38,14 @@ from qvac_core.engines.speech import (
     TranscriptionRequest,
 )
 from qvac_core.errors import DelegationError, ModelError, QvacError
-from tests.unit.delegation_room import CONSUMER_KEY, DELEGATE, Room, provider_room
+from tests.unit.delegation_room import CONSUMER_KEY, Room, admitting, provider_room
 from tests.unit.memory_stream import run, settle
+from tests.unit.receipt_books import GUEST, PROVIDER, Book, book
 from tests.unit.scripted_engine import SMOL
 
 RUNNER = run
 
+DELEGATE = Delegate(PROVIDER.public_key)
 WHISPER = replace(SMOL, name="whisper", path=Path("/models/ggml.bin"), model_type=SPEECH_MODEL_TYPE)
 
 
@@ -83,9 +87,12 @@ class ScriptedSpeech:
 
 
 @asynccontextmanager
-async def listening(limits: Limits | None = None) -> AsyncIterator[tuple[Room, ScriptedSpeech]]:
+async def listening(
+    limits: Limits | None = None, *, receipts: Book | None = None
+) -> AsyncIterator[tuple[Room, ScriptedSpeech]]:
     """A room whose one shared model listens."""
-    async with provider_room(limits=limits) as room:
+    rules = admitting(CONSUMER_KEY, GUEST.public_key)
+    async with provider_room(rules, limits, provider_key=PROVIDER.public_key, receipts=receipts) as room:
         model = ScriptedSpeech()
         room.pool.model = cast(Any, model)
         shared = room.models
@@ -349,3 +356,34 @@ def test_times_that_no_recording_has_become_some_that_can_be_shown(line: dict[st
 def vars_of(event: TranscriptionEvent) -> list[object]:
     values = [getattr(event, field.name) for field in fields(event)]
     return [*values, *(vars_of(event.stats) if isinstance(event, Finished) and event.stats else ())]  # type: ignore[arg-type]
+
+
+def test_live_and_recorded_sound_have_receipts_that_say_its_seconds(tmp_path: Path) -> None:
+    async def main(provider: Book, guest: Book) -> None:
+        async with listening(receipts=provider) as (room, _model):
+            consumer = room.consumer(GUEST.public_key, receipts=guest)
+            await consumer.list_models(DELEGATE)
+            config = {"audio_format": "f32le"}
+            its = await consumer.load_model(
+                WHISPER.name, delegate=DELEGATE, model_type=SPEECH_MODEL_TYPE, model_config=config
+            )
+            live = await consumer.transcribe_live(its.model_id, LiveOptions())
+            async with live:
+                await live.write(spoken(5))
+                await live.end()
+                assert [event async for event in live]
+            await all_of(consumer.transcribe(its.model_id, Samples(bytes(4 * SAMPLE_RATE * 2))))
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+                if len(guest.all) == 2 and all(one.state is ReceiptState.SIGNED for one in guest.all):
+                    break
+            for kept in (provider, guest):
+                assert {one.state for one in kept.all} == {ReceiptState.SIGNED}
+                assert sorted((one.amount, one.unit, one.tokens) for one in kept.all) == [
+                    (3.0, "seconds", 0),
+                    (5.0, "seconds", 0),
+                ]
+            await consumer.close()
+
+    with book(tmp_path / "provider", PROVIDER) as provider, book(tmp_path / "guest", GUEST) as guest:
+        run(main(provider, guest))

@@ -17,7 +17,7 @@ from qvac_core.codec.key_links import link_of, qr_text
 from qvac_core.codec.key_text import KeyCheck, read_key
 from qvac_core.core.invites import new_invite, read_offer
 from qvac_core.core.invites_room import InviteRecord, InviteWish
-from qvac_core.delegation.admission import AccessMode, AccessRules, Limits
+from qvac_core.delegation.admission import AccessMode, AccessRules, Limits, Rate
 from qvac_core.delegation.claims import refused
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState
 from qvac_core.delegation.grants import DAMAGED, FORGED, LATEST, NEWER, OF_ANOTHER, Grant, read_grant, signed
@@ -287,6 +287,23 @@ async def test_fresh_keys_cannot_go_round_the_rate_of_an_address() -> None:
                 pass
             await consumer.close()
         assert heard == Limits().knocks_per_address.events
+
+
+async def test_an_invite_is_heard_while_the_owner_is_told_of_no_more_knocks() -> None:
+    rules = AccessRules(AccessMode.ALLOW, knock=True, invites=True)
+    many = Rate(1000, 60.0)
+    limits = Limits(knocks=Rate(3, 60.0), knocks_per_address=many, knocks_per_network=many)
+    async with provider_room(rules, limits) as room:
+        room.provider._claims = Tickets(room)
+        for n in range(10):
+            stranger = room.consumer(bytes([n]) * 32)
+            with pytest.raises(ProviderError, match="does not admit you yet"):
+                await stranger.heartbeat(DELEGATE)
+            await stranger.close()
+        assert len(knocks(room)) == 3
+        friend = room.consumer(STRANGER_KEY)
+        await friend.claim(DELEGATE, "good")
+        await friend.close()
 
 
 async def test_an_admitted_guest_may_show_one_as_well() -> None:

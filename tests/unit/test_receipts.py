@@ -149,6 +149,23 @@ def test_a_guest_signs_what_it_knows_to_be_so(changed: dict[str, object], why: O
     assert objection(replace(RECEIPT, **changed), SEEN, GUEST.public_key) is why  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("amount", "unit", "why"),
+    [
+        (9_900, "seconds", None),
+        (10_900, "seconds", None),
+        (12_000, "seconds", Objection.AMOUNT),
+        (9_900, "texts", Objection.AMOUNT),
+    ],
+)
+def test_no_more_sound_is_signed_than_was_sent(amount: int, unit: str, why: Objection | None) -> None:
+    receipt = replace(RECEIPT, method="transcribe", prompt_tokens=0, generated_tokens=0, amount=amount, unit=unit)
+    seen = changed_entry(
+        SEEN, method="transcribe", prompt_tokens=None, generated_tokens=None, amount=10.0, unit="seconds"
+    )
+    assert objection(receipt, seen, GUEST.public_key) is why
+
+
 def test_a_request_has_one_whole_receipt() -> None:
     assert objection(RECEIPT, SEEN, GUEST.public_key, (False, False)) is None
     assert objection(RECEIPT, SEEN, GUEST.public_key, (False, True)) is Objection.TWICE
@@ -537,6 +554,10 @@ def test_the_command_lists_exports_and_verifies(
     assert told("export", str(tmp_path / "out.jsonl"), "--yes", "--side", "given")[0]["receipts"] == 1
     assert command(["receipts", "verify", str(tmp_path / "out.jsonl")]) == 0
     assert "Signed by both" in capsys.readouterr().out
+    heard = replace(RECEIPT, id=b"\x09" * 16, prompt_tokens=0, generated_tokens=0, amount=12_500, unit="seconds")
+    assert write_receipts(tmp_path / "heard.jsonl", [signed(heard)]) == 1
+    assert command(["receipts", "verify", str(tmp_path / "heard.jsonl")]) == 0
+    assert "12.5 s of sound  Signed by both" in (out := capsys.readouterr().out) and "0 tokens, 12.5 s of sound" in out
     assert command(["receipts", "verify", str(tmp_path / "nothing.jsonl")]) == 1
     assert command(["receipts", "verify"]) == 1
     assert command(["receipts", "export", str(folder.database_file), "--yes", *data]) == 1
