@@ -13,6 +13,7 @@ from qvac_core.models import DEFAULT_SMALL_MODEL
 from tests.bench import (
     bench_cache,
     failover,
+    guests,
     inference,
     network,
     packaged,
@@ -33,6 +34,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "lossy": ("The same with 50 ms round trip, 1 % loss", lambda _: udx_speed.main(20, 3, LOSSY)),
     "inference": ("Answers: delegated against local", inference.main),
     "failover": ("One side ends in the middle of an answer: how long until the other one notices", failover.main),
+    "guests": ("A hundred guests, a tenth of them greedy: shares, memory, the owner's first token", guests.main),
     "transcription": ("Speech: delegated against local", lambda _: transcription.main()),
     "scheduling": (
         "Eight chats together, and a long prompt beside one: our scheduler against llama.cpp's server",
