@@ -41,7 +41,7 @@ def magic_packet(mac: str) -> bytes:
 
 
 def own_networks() -> tuple[Lan, ...]:
-    """Those that are up, have an IPv4 broadcast address, and are not this machine alone."""
+    """Those that are up, have an IPv4 broadcast address, and are not this machine alone. Raises OSError."""
     import psutil  # slow to import
 
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
@@ -50,7 +50,7 @@ def own_networks() -> tuple[Lan, ...]:
         if name not in up:
             continue
         macs = [one.address.replace("-", ":").lower() for one in addresses if one.family == psutil.AF_LINK]
-        mac = next((mac for mac in macs if _is_card(mac)), "")
+        mac = next((mac for mac in macs if is_card(mac)), "")
         found += [
             Lan(one.address, one.broadcast, mac)
             for one in addresses
@@ -71,7 +71,12 @@ def send_wake_up(macs: Sequence[str], networks: Callable[[], Sequence[Lan]] = ow
     LocalProtocolError for what is no address."""
     packets = [magic_packet(mac) for mac in macs[:MOST_ADDRESSES]]
     sent, trouble = 0, "it has no network of its own"
-    for network in networks():
+    there: Sequence[Lan] = ()
+    try:
+        there = networks()
+    except OSError as error:  # a sandbox may keep them from us
+        trouble = str(error)
+    for network in there:
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
                 out.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -89,7 +94,8 @@ def send_wake_up(macs: Sequence[str], networks: Callable[[], Sequence[Lan]] = ow
     return sent
 
 
-def _is_card(mac: str) -> bool:
+def is_card(mac: str) -> bool:
+    """Whether it is the address of one network card, as it is written here."""
     try:
         magic_packet(mac)
     except LocalProtocolError:

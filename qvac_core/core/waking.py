@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from qvac_core.core.tasks import TaskOwner
-from qvac_core.core.wake_on_lan import MAC, MOST_ADDRESSES, Lan, own_addresses, own_networks, send_wake_up
+from qvac_core.core.wake_on_lan import MOST_ADDRESSES, Lan, is_card, own_addresses, own_networks, send_wake_up
 from qvac_core.delegation.failures import Code, Rejection
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.disk import write_atomically
@@ -48,14 +48,17 @@ class Waker:
         self._may_be_woken, self._may_wake = may_be_woken, may_wake
         self.networks, self._clock = networks, clock
         self._calls: list[float] = []
-        self._addresses: tuple[str, ...] | None = None
+        self._addresses: tuple[str, ...] = ()
 
     def addresses(self) -> tuple[str, ...]:
         """What is told to machines of the owner's own; none unless the owner's switch says so."""
         if not self._may_be_woken():
             return ()
-        if self._addresses is None:
-            self._addresses = own_addresses(self.networks())
+        if not self._addresses:  # looked up anew until there is one: the program may be older than the network
+            try:
+                self._addresses = own_addresses(self.networks())
+            except OSError as error:
+                logger.warning("this machine's network cards cannot be read: %s", error)
         return self._addresses
 
     async def call_for_another(self, macs: Sequence[str]) -> None:
@@ -107,7 +110,7 @@ class Sleepers:
 
     def told(self, public_key: str, macs: Sequence[str]) -> None:
         """By the machine itself, on its own connection: none = it is not to be woken any more."""
-        kept = tuple(mac for mac in macs if MAC.fullmatch(mac))[:MOST_ADDRESSES]
+        kept = tuple(filter(is_card, macs))[:MOST_ADDRESSES]
         if kept == self._known.get(public_key, ()):
             return
         self._known.pop(public_key, None)
@@ -128,12 +131,12 @@ class Sleepers:
         async def here() -> None:
             await self._waker.call(macs)
 
-        calls = {"": here(), **{name: self._ask(key, macs) for key, name in helpers.items()}}
-        ended = await asyncio.gather(*calls.values(), return_exceptions=True)
+        names = ("", *helpers.values())  # two may have one name
+        ended = await asyncio.gather(here(), *(self._ask(key, macs) for key in helpers), return_exceptions=True)
         for error in ended:
             if isinstance(error, BaseException) and not isinstance(error, QvacError):
                 raise error
-        called = tuple(name for name, error in zip(calls, ended, strict=True) if error is None)
+        called = tuple(name for name, error in zip(names, ended, strict=True) if error is None)
         if not called:
             raise next(error for error in ended if isinstance(error, QvacError))
         return called
@@ -143,11 +146,11 @@ class Sleepers:
             with self._file.open("rb") as file:
                 known = json.loads(file.read(LONGEST_FILE))
             return {
-                key: tuple(mac for mac in macs if isinstance(mac, str) and MAC.fullmatch(mac))[:MOST_ADDRESSES]
+                key: tuple(mac for mac in macs if isinstance(mac, str) and is_card(mac))[:MOST_ADDRESSES]
                 for key, macs in known.items()
                 if isinstance(macs, list)
             }
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, RecursionError):
             return {}  # none yet, or nobody's file: it is told anew with the next connection
 
     async def _write(self) -> None:

@@ -21,6 +21,7 @@ from qvac_core.core import Core, CoreConfig
 from qvac_core.core.state import AnswerSeam, AnswerTokens, CoreEvent, Target
 from qvac_core.hyperdht import KeyPair
 from tests.e2e.program import Program, loopback_network, qvac_desktop
+from tests.limits import EVENT
 
 RUNS = 5
 SEED = "5e" * 32
@@ -44,13 +45,14 @@ class Guest:
         self._more.set()
 
     async def until(self, kind: type[CoreEvent], after: float) -> float:
-        """When such an event came, behind that time."""
-        while True:
-            for at, event in self.heard:
-                if isinstance(event, kind) and at > after:
-                    return at
-            self._more.clear()
-            await self._more.wait()
+        """When such an event came, behind that time. Raises TimeoutError."""
+        async with asyncio.timeout(EVENT):
+            while True:
+                for at, event in self.heard:
+                    if isinstance(event, kind) and at > after:
+                        return at
+                self._more.clear()
+                await self._more.wait()
 
     async def ask(self, target: Target | None = None) -> str:
         """The provider, if nobody else."""
@@ -156,7 +158,6 @@ def main(model: Path) -> None:
             """Where the person allows that two are asked."""
             host, _, port = bootstrap.rpartition(":")
             async with Core(CoreConfig(folder / f"hedged guest {number}", bootstrap=((host, int(port)),))) as core:
-                await core.set_setting("chat.hedge", "true")
                 await core.add_model_file(model)
                 await core.machine.load_local(model.name)
                 guest = Guest(core)
@@ -165,6 +166,10 @@ def main(model: Path) -> None:
                     with qvac_desktop("provider", *options, data_dir=folder / f"{name[:16]} {number}") as provider:
                         await asyncio.to_thread(provider.until, "ready")
                         await core.connect_provider(KEY)
+                        # Its first answer loads the model: this machine would begin before it, and nobody be killed.
+                        await core.set_setting("chat.hedge", "false")
+                        await core.stop_answer(await guest.ask())
+                        await core.set_setting("chat.hedge", "true")
                         if "in an answer" in name:
                             measured(name, await next_word(guest, provider, lambda one: one.process.kill()))
                         else:

@@ -125,6 +125,77 @@ def test_everybody_who_can_calls_and_it_is_remembered_over_a_restart(sleeper: so
     assert sleeper.recv(2048) == magic_packet(MAC)
 
 
+def test_a_program_that_began_before_the_network_tells_its_addresses_once_there_is_one() -> None:
+    lans: list[Lan] = []
+    waker = Waker(lambda: True, lambda: True, networks=lambda: lans)
+    assert waker.addresses() == ()
+    lans.append(Lan("10.1.0.1", "10.1.0.255", MAC))
+    assert waker.addresses() == (MAC,)
+
+
+def test_a_system_that_tells_nothing_of_its_networks_costs_no_greeting_and_says_why_at_a_call() -> None:
+    def refuses() -> Sequence[Lan]:
+        raise PermissionError(13, "Permission denied")
+
+    assert Waker(lambda: True, lambda: True, networks=refuses).addresses() == ()
+    with pytest.raises(NetworkError, match="Permission denied") as error:
+        send_wake_up([MAC], refuses)
+    assert error.value.name == "WAKE_NOT_SENT"
+
+
+def test_helpers_of_one_name_are_all_asked(sleeper: socket.socket, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def ask(key: str, macs: Sequence[str]) -> None:
+        asked.append(key)
+
+    waker = Waker(lambda: True, lambda: True, networks=lambda: [network(sleeper)])
+    helpers = {RACK: "Laptop", "cc" * 32: "Laptop", "dd" * 32: ""}
+
+    async def test() -> None:
+        sleepers = Sleepers(tmp_path / "sleepers.json", waker, lambda: helpers, ask)
+        sleepers.told(STUDIO, [MAC])
+        assert await sleepers.call(STUDIO) == ("", "Laptop", "Laptop", "")
+        await sleepers.close()
+
+    asyncio.run(test())
+    assert asked == list(helpers)
+    assert sleeper.recv(2048) == magic_packet(MAC)
+
+
+def test_addresses_that_wake_nobody_are_not_remembered_and_spoil_no_good_one(tmp_path: Path) -> None:
+    waker = Waker(lambda: True, lambda: True, networks=list)
+
+    async def ask(key: str, macs: Sequence[str]) -> None:
+        pass
+
+    async def test() -> None:
+        sleepers = Sleepers(tmp_path / "sleepers.json", waker, dict, ask)
+        sleepers.told(RACK, ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"])
+        assert not sleepers.knows(RACK)
+        sleepers.told(STUDIO, ["ff:ff:ff:ff:ff:ff", MAC])
+        assert sleepers.knows(STUDIO)
+        await sleepers.close()
+
+    asyncio.run(test())
+    assert MAC in (tmp_path / "sleepers.json").read_text()
+    assert "ff:ff" not in (tmp_path / "sleepers.json").read_text()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": [1, null]}', "[" * 60_000, "\udcff"])
+def test_a_file_of_sleepers_that_is_none_is_passed_over(tmp_path: Path, content: str) -> None:
+    (tmp_path / "sleepers.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    waker = Waker(lambda: True, lambda: True, networks=list)
+
+    async def test() -> None:
+        sleepers = Sleepers(tmp_path / "sleepers.json", waker, dict, lambda *_: asyncio.sleep(0))
+        await sleepers.open()
+        assert not sleepers.knows("a")
+        await sleepers.close()
+
+    asyncio.run(test())
+
+
 def test_the_options_of_a_provider() -> None:
     config = core_config(parse_options(["provider"]))
     assert not config.can_be_woken and not config.wakes_others
