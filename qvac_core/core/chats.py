@@ -410,6 +410,8 @@ class Chats:
             try:
                 await self._answer_somewhere(streaming, question)
             finally:
+                if (won := self._taken(streaming)) is not None:  # stopped before it was heard
+                    await self._close(won)
                 await self._forget_ahead(streaming)
             streaming.message = replace(streaming.message, status="done")
         except asyncio.CancelledError:
@@ -642,6 +644,8 @@ class Chats:
         shows = any(message.pictures for message in question.history)
         if target is None or shows or streaming.message.tools or streaming.conversation.tools.servers:
             return
+        if target == Target() and streaming.ahead is not None:
+            return  # this machine is at it
         responder: Responder = self._remote if target.provider_key else self._local
         rest = self._rest_of(streaming, question, target)
         name = self._remote.name_of(target.provider_key) if target.provider_key else "This machine"
@@ -656,6 +660,8 @@ class Chats:
             self._tasks.start(second.ahead.close(), "a second answer that is not wanted")
 
     async def _compute_ahead(self, streaming: _Streaming, question: Question, waiting: Sequence[Target]) -> None:
+        if streaming.second is not None and streaming.second.target == Target():
+            return  # it is at it
         target, continues = await self._who_goes_on(streaming.message, waiting)
         shows = any(message.pictures for message in question.history)
         if streaming.message.tools or streaming.conversation.tools.servers:

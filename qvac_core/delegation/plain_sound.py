@@ -80,9 +80,10 @@ def _parts(audio: Audio, float32: bool, start_ms: int) -> Generator[SoundPart, N
         decoding = Decoding(source, start_seconds=start_ms / 1000)
         blocks = decoding.blocks()
     else:
-        samples = np.frombuffer(audio.data, "<f4")
+        samples = np.frombuffer(audio.data, "<f4", len(audio.data) // 4)
         stated = len(samples) / SAMPLE_RATE
-        blocks = iter((samples[start_ms * SAMPLE_RATE // 1000 :],))
+        # In pieces: what is left of hours would be copied for each part.
+        blocks = (samples[begin : begin + most] for begin in range(start_ms * SAMPLE_RATE // 1000, len(samples), most))
     waiting: list[npt.NDArray[np.float32]] = []
     held = 0
     at = start_ms * SAMPLE_RATE // 1000
@@ -90,8 +91,7 @@ def _parts(audio: Audio, float32: bool, start_ms: int) -> Generator[SoundPart, N
     def part(sound: npt.NDArray[np.float32]) -> SoundPart:
         total = decoding.total_seconds if decoding is not None else stated
         total_ms = None if total is None else round(total * 1000)
-        raw = sound.astype("<f4") if float32 else np.clip(np.rint(sound * _FULL), -_FULL - 1, _FULL).astype("<i2")
-        chunk = Base64Audio(base64.b64encode(raw.tobytes()).decode())
+        chunk = Base64Audio(base64.b64encode(sound.astype("<f4").tobytes() if float32 else _s16le(sound)).decode())
         return SoundPart(at * 1000 // SAMPLE_RATE, len(sound) * 1000 // SAMPLE_RATE, total_ms, chunk)
 
     for block in blocks:
@@ -105,6 +105,12 @@ def _parts(audio: Audio, float32: bool, start_ms: int) -> Generator[SoundPart, N
             waiting, held = [sound[end:]], len(sound) - end
     if held:
         yield part(np.concatenate(waiting))
+
+
+def _s16le(sound: npt.NDArray[np.float32]) -> bytes:
+    """What is no number is silence."""
+    scaled = np.clip(np.rint(np.nan_to_num(sound, nan=0.0, posinf=2.0, neginf=-2.0) * _FULL), -_FULL - 1, _FULL)
+    return scaled.astype("<i2").tobytes()
 
 
 def quiet_end(sound: npt.NDArray[np.float32], most: int) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from types import TracebackType
+from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -51,6 +52,8 @@ from qvac_core.engines.speech import (
     TranscriptionEvent,
 )
 from qvac_core.errors import ConnectionClosed, ModelError, ProviderError, QvacError
+
+T = TypeVar("T")
 
 UploadProgress = Callable[[int, int], None]
 Chunk = Base64Audio | BlobAudio
@@ -126,9 +129,11 @@ class Transcript:
     async def _in_parts(self, audio: Audio) -> AsyncGenerator[TranscriptionEvent, None]:
         """By a provider of the SDK's own, one request after the other."""
         compute_ms = 0.0
-        await self._connection.all_read_out()
+        await self._unless_cancelled(self._connection.all_read_out())
         async with aclosing(sound_parts(audio, float32=self._float32, start_ms=self._start_ms)) as parts:
             async for part in parts:
+                if self._cancelled.is_set():
+                    break
                 total, end_ms = UNSET if part.total_ms is None else part.total_ms, part.start_ms + part.length_ms
                 message = Transcribe(
                     model_id=self._model_id,
@@ -138,16 +143,18 @@ class Transcript:
                     request_id=self._request_id,
                 )
                 async with aclosing(self._lines(message)) as lines:
-                    while (line := await self._unless_cancelled(lines)) is not None:
+                    while (line := await self._unless_cancelled(anext(lines, None))) is not None:
                         if not isinstance(line.segment, UnsetType):
                             yield self._segment(line.segment, part.start_ms, end_ms)
                             yield self._progress(total)
                         compute_ms += part.length_ms * _factor(line.stats)
                 if self._cancelled.is_set():
-                    yield self._finished(SpeechEnd.CANCELLED, "", UNSET, UNSET)
-                    return
+                    break
                 self._done_ms = end_ms
                 yield self._progress(total)
+        if self._cancelled.is_set():
+            yield self._finished(SpeechEnd.CANCELLED, "", UNSET, UNSET)
+            return
         stats = SpeechStats(self._done_ms, round(compute_ms), self._segments)
         yield Finished(SpeechEnd.EOS, "", self._done_ms, (), stats)
 
@@ -158,8 +165,8 @@ class Transcript:
         self._cancelled.set()
         return True
 
-    async def _unless_cancelled(self, lines: AsyncGenerator[TranscribeLine, None]) -> TranscribeLine | None:
-        coming = asyncio.ensure_future(anext(lines, None))
+    async def _unless_cancelled(self, work: Awaitable[T]) -> T | None:
+        coming = asyncio.ensure_future(work)
         cancelled = asyncio.ensure_future(self._cancelled.wait())
         try:
             await asyncio.wait({coming, cancelled}, return_when=asyncio.FIRST_COMPLETED)

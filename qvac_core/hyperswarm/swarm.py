@@ -216,13 +216,16 @@ class Swarm:
 
     async def _give_up(self, discovery: Discovery) -> None:
         del self._discoveries[discovery.topic]
+        topic = discovery.topic
         closing = self._spawn(discovery.keeper.close(), "leaving a topic")
-        self._leaving[discovery.topic] = closing
-        try:
-            await asyncio.shield(closing)
-        finally:
-            if self._leaving.get(discovery.topic) is closing:
-                del self._leaving[discovery.topic]
+        self._leaving[topic] = closing
+
+        def left(_: asyncio.Task[None]) -> None:
+            if self._leaving.get(topic) is closing:
+                del self._leaving[topic]
+
+        closing.add_done_callback(left)  # it goes on where nobody waits for it any more
+        await asyncio.shield(closing)
 
     async def _open(self, topic: bytes, serves: bool) -> Requests:
         """Before each walk. What was left goes first: its last word would take our first one back."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from qvac_core.errors import IdentityError
-from qvac_core.hyperdht import Connection, KeyPair
+from qvac_core.hyperdht import Connection, KeyPair, records
 from qvac_core.hyperswarm import Peer, Swarm
 from qvac_core.rendezvous.messages import NoisePayload
 
@@ -188,6 +189,32 @@ def test_a_topic_is_left_and_joined_at_once() -> None:
             second.refresh()
 
     simulate(test, seed=915)
+
+
+def test_a_topic_whose_leaving_nobody_waits_for_any_more_can_be_joined_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = records.lookup_and_unannounce
+
+    async def late(*given: Any, **named: Any) -> Any:
+        await asyncio.sleep(1.5)
+        return await at_once(*given, **named)
+
+    monkeypatch.setattr(records, "lookup_and_unannounce", late)
+
+    async def test(world: World) -> None:
+        server = await member(world, 0)
+        first = server.swarm.join(TOPIC, client=False)
+        assert await first.flushed()
+        leaving = asyncio.create_task(first.leave())
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        second = server.swarm.join(TOPIC, client=False)
+        assert await second.flushed()
+        await asyncio.sleep(5)  # the last word of the first one
+        looker = await world.node()
+        assert [peer.public_key for peer in await looker.lookup(TOPIC)] == [server.swarm.key_pair.public_key]
+
+    simulate(test, seed=916)
 
 
 def test_closing_a_swarm_leaves_the_node_that_it_was_given() -> None:

@@ -314,6 +314,35 @@ def test_a_relay_keeps_to_its_rate() -> None:
     meet(test)
 
 
+def test_a_relay_keeps_to_the_rate_of_all_together_also_one_that_is_set_later() -> None:
+    async def test(meeting: Meeting) -> None:
+        world = meeting.world
+        await meeting.set_up(Kind.SYMMETRIC, Kind.SYMMETRIC, policy=RelayPolicy(bytes_per_second=None))
+        one, other = await meeting.connect(), await meeting.connect()
+
+        async def seconds_for(size: int) -> float:
+            """For so much on both pairs, and as much that comes back."""
+            started = world.now()
+            await asyncio.gather(pump(one, size), pump(other, size))
+            return world.now() - started
+
+        assert await seconds_for(200_000) < 5
+        limited = RelayPolicy(bytes_per_second=None, whole_bytes_per_second=100_000)
+        meeting.relay.use(limited)
+        before, started = meeting.relay.forwarded, world.now()
+        assert await seconds_for(200_000) > 6  # 800 kB, of which a second's worth may pass at once
+        passed, took = meeting.relay.forwarded - before, world.now() - started
+        assert passed <= 100_000 * (took + 1) + 128_000  # and one train that overdraws it
+        assert (meeting.relay.links, one.closed, other.closed) == (2, False, False)
+        meeting.relay.use(RelayPolicy(bytes_per_second=None))
+        await asyncio.sleep(5)
+        assert await seconds_for(200_000) < 5
+        await one.close()
+        await other.close()
+
+    meet(test)
+
+
 def test_idle_sessions_and_idle_pairs_are_dropped() -> None:
     async def test(meeting: Meeting) -> None:
         await meeting.set_up(Kind.SYMMETRIC, Kind.SYMMETRIC)

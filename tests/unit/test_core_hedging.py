@@ -186,3 +186,46 @@ def test_all_parts_come_in_their_order_and_then_its_error() -> None:
         await owner.close()
 
     run(main())
+
+
+def test_a_stop_between_the_two_leaves_neither_at_work(tmp_path: Path, at_once: None) -> None:
+    async def act(scene: Scene) -> None:
+        hedged(scene)
+        between, never = asyncio.Event(), asyncio.Event()
+
+        async def describe(model_sha256: str = "") -> str:
+            between.set()
+            await never.wait()
+            return ""
+
+        scene.local.describe = describe  # type: ignore[method-assign]
+        conversation = await scene.chats.new(REMOTE)
+        answer = await scene.chats.ask(conversation.id, "Hello")
+        await between.wait()
+        assert not scene.local.left
+        await scene.chats.stop(answer)
+        assert (await scene.finished()).status == "stopped"
+        assert scene.local.left and scene.remote.left
+
+    play(tmp_path, Scripted(BEGAN, None), Scripted(BEGAN, "Here", None), act)
+
+
+def test_this_machine_is_not_asked_twice_beside_one_that_is_silent(
+    tmp_path: Path, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qvac_core.core.chats.ANEW_SECONDS", 60.0)
+
+    async def act(scene: Scene) -> None:
+        hedged(scene)
+        scene.local.pause = asyncio.Event()
+        scene.remote.silent[STUDIO] = 30.0
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        await asyncio.sleep(1.0)  # several looks
+        assert len(scene.local.questions) == 1
+        scene.local.pause.set()
+        answer = await scene.finished()
+        assert (answer.text, answer.status) == ("Here", "done")
+        assert len(scene.local.questions) == 1
+
+    play(tmp_path, Scripted(BEGAN, None), Scripted(BEGAN, None, "Here", STATS), act)

@@ -14,7 +14,7 @@ import pytest
 
 from qvac_core.delegation import plain_sound
 from qvac_core.delegation.plain_sound import QUIET_SECONDS, SoundPart, quiet_end, sound_parts
-from qvac_core.engines.speech import SAMPLE_RATE, Audio, AudioFile, Finished, Samples, Segment, SpeechEnd
+from qvac_core.engines.speech import SAMPLE_RATE, Audio, AudioFile, Finished, Progress, Samples, Segment, SpeechEnd
 from qvac_core.errors import ModelError
 from tests.unit.memory_stream import run
 from tests.unit.test_delegation_transcriptions import all_of, connected_plainly, listening, loaded
@@ -138,3 +138,71 @@ async def test_one_that_is_left_or_cancelled_is_read_out_and_the_next_waits_for_
         await asyncio.sleep(5)
         assert room.log.outcomes == ["eos", "eos"]
         await consumer.close()
+
+
+async def test_a_cancel_while_the_last_one_is_read_out_is_over_at_once_and_sends_nothing() -> None:
+    async with listening() as (room, model):
+        model.step = 1000.0
+        consumer, its = await loaded(room)
+        await connected_plainly(consumer)
+        left = asyncio.create_task(all_of(consumer.transcribe(its, Samples(silence(4).tobytes()))))
+        while not model.requests:
+            await asyncio.sleep(0.1)
+        left.cancel()
+        await asyncio.wait({left})
+        task = asyncio.create_task(all_of(consumer.transcribe(its, Samples(silence(4).tobytes()), request_id="mine")))
+        await asyncio.sleep(0.5)
+        assert await consumer.cancel(request_id="mine") == 1
+        async with asyncio.timeout(10):
+            (last,) = await task
+        assert isinstance(last, Finished) and last.stop_reason is SpeechEnd.CANCELLED
+        assert len(model.requests) == 1
+        await consumer.close()  # while the first one is read out still
+
+
+async def test_a_cancel_between_two_parts_sends_no_further_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_sound, "PART_SECONDS", 2.0)
+    async with listening() as (room, model):
+        consumer, its = await loaded(room)
+        await connected_plainly(consumer)
+        sound = Samples(silence(6).tobytes())
+        second = [part async for part in sound_parts(sound, float32=False)][1]
+        told = []
+        async for event in consumer.transcribe(its, sound, request_id="mine"):
+            told.append(event)
+            if isinstance(event, Progress) and event.done_ms == second.start_ms:
+                assert await consumer.cancel(request_id="mine") == 1
+        assert isinstance(told[-1], Finished) and told[-1].stop_reason is SpeechEnd.CANCELLED
+        await asyncio.sleep(1)
+        assert len(model.requests) == 1
+        await consumer.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 64_000, 64_001])
+def test_recordings_of_nothing_and_of_exactly_one_part(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_sound, "PART_SECONDS", 4.0)
+    sound = np.zeros(count, np.float32)
+    parts = parts_of(Samples(sound.tobytes()), float32=True)
+    assert len(parts) == (0 if not count else 1 if count <= 64_000 else 2)
+    assert sum(len(base64.b64decode(part.audio.value)) for part in parts) == 4 * count
+    assert parts_of(Samples(sound.tobytes()), start_ms=9000) == []
+
+
+def test_samples_that_end_within_one_and_are_no_numbers_break_nothing() -> None:
+    sound = np.array([np.nan, np.inf, -np.inf, 0.5], np.float32).tobytes() + b"\x01\x02"
+    (part,) = parts_of(Samples(sound))
+    assert np.frombuffer(base64.b64decode(part.audio.value), "<i2").tolist() == [0, 32767, -32768, 16384]
+
+
+def test_hours_of_samples_are_not_copied_for_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[int] = []
+    concatenate = np.concatenate
+
+    def counting(pieces: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        copied.append(sum(map(len, pieces)))
+        return concatenate(pieces)
+
+    monkeypatch.setattr(plain_sound, "PART_SECONDS", 1.0)
+    monkeypatch.setattr(np, "concatenate", counting)
+    assert len(parts_of(Samples(silence(60).tobytes()))) >= 60
+    assert sum(copied) < 4 * 60 * SAMPLE_RATE
