@@ -110,7 +110,8 @@ def _parts(audio: Audio, float32: bool, start_ms: int) -> Generator[SoundPart, N
 def _s16le(sound: npt.NDArray[np.float32]) -> bytes:
     """What is no number is silence."""
     scaled = np.clip(np.rint(np.nan_to_num(sound, nan=0.0, posinf=2.0, neginf=-2.0) * _FULL), -_FULL - 1, _FULL)
-    return scaled.astype("<i2").tobytes()
+    raw: bytes = scaled.astype("<i2").tobytes()
+    return raw
 
 
 def quiet_end(sound: npt.NDArray[np.float32], most: int) -> int:

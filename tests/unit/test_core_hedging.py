@@ -205,7 +205,7 @@ def test_a_stop_between_the_two_leaves_neither_at_work(tmp_path: Path, at_once: 
         assert not scene.local.left
         await scene.chats.stop(answer)
         assert (await scene.finished()).status == "stopped"
-        assert scene.local.left and scene.remote.left
+        assert (scene.local.left, scene.remote.left) == (True, True)
 
     play(tmp_path, Scripted(BEGAN, None), Scripted(BEGAN, "Here", None), act)
 
