@@ -22,6 +22,7 @@ English needs no file: a text is its own translation. Every other language is re
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
@@ -142,7 +143,14 @@ def fill(text: str, values: Mapping[str, object]) -> str:
         name = match[1]
         return _written(values[name]) if name in values else match[0]
 
-    return FIELD.sub(value, text)
+    said = FIELD.sub(value, text)
+    # Isolates do not say how what is around them reads: a sentence of fields alone would be read from the left.
+    return RIGHT_TO_LEFT_MARK + said if _tongue.right_to_left and _is_fields_alone(text) else said
+
+
+def _is_fields_alone(text: str) -> bool:
+    between = FIELD.sub("", text)
+    return not any(letter.isalpha() or unicodedata.category(letter) == "Cf" for letter in between)
 
 
 def _written(value: object) -> str:

@@ -185,6 +185,8 @@ QScrollArea#page > QWidget#qt_scrollarea_viewport > QWidget {{ background: trans
 QTableView, QListView, QTreeView {{ border: none; background: {t.surface}; outline: none;
   selection-background-color: {t.sel}; selection-color: {t.text}; }}
 QListView#conversations {{ background: {t.side}; }}
+QListView#languages::item {{ padding: 5px 10px; border-radius: 4px; }}
+QListView#languages::item:selected {{ background: {t.sel}; color: {t.text}; }}
 QTableView QTableCornerButton::section {{ border: none; background: {t.surface}; }}
 QScrollBar:vertical {{ width: 10px; margin: 0; border: none; background: transparent; }}
 QScrollBar::handle:vertical {{ min-height: 32px; border-radius: 3px; margin: 2px; background: {t.ctl}; }}

@@ -43,7 +43,7 @@ async def _wake(core: Core, key: str, output: Output) -> int:
     if not core.sleepers.knows(key):
         raise LocalProtocolError(
             "How this machine is woken is not known here. It tells machines of your own while they are connected, once "
-            "its switch for that is on (Settings, Network, or `provider --can-be-woken`).",
+            "its switch for that is on (Settings, Network and relays, or `provider --can-be-woken`).",
             name="NOT_KNOWN",
         )
     for entry in await core.providers():

@@ -20,7 +20,7 @@ def groups(models: tuple[SharedModel, ...], providers: tuple[ProviderEntry, ...]
 
 
 def _here(models: tuple[SharedModel, ...], current: Target) -> Group:
-    head = PickerRow(RowKind.GROUP, tr(THIS_MACHINE), "local", local=True, online=True)
+    head = PickerRow(RowKind.GROUP, tr(THIS_MACHINE), tr("local"), local=True, online=True)
     if not models:
         name, octets, _licence = default_model()
         act = tr("Get {name}, {size}", name=name, size=size(octets))
@@ -44,7 +44,13 @@ def _provider(entry: ProviderEntry, current: Target) -> Group:
     online = entry.state == "online"
     head = PickerRow(RowKind.GROUP, entry.name, provider_state(entry), entry.public_key, online=online)
     if not entry.models or entry.state in ("offline", "refused", "waiting"):
-        act = "" if entry.state == "connecting" else tr("Try again") if entry.error is not None else tr("Connect")
+        act = (
+            ""
+            if entry.state in ("connecting", "waking")
+            else tr("Try again")
+            if entry.error is not None
+            else tr("Connect")
+        )
         note = PickerRow(RowKind.CONNECT, provider_sentence(entry), public_key=entry.public_key, act=act)
         return Group(head, (note,))
     mine = current.provider_key == entry.public_key
@@ -53,7 +59,7 @@ def _provider(entry: ProviderEntry, current: Target) -> Group:
         PickerRow(
             RowKind.MODEL,
             model.name,
-            _remote_state(model),
+            _remote_state(model, asleep=entry.state == "waking"),
             entry.public_key,
             Target(entry.public_key, model.source),
             online=online,
@@ -64,7 +70,8 @@ def _provider(entry: ProviderEntry, current: Target) -> Group:
     return Group(head, rows)
 
 
-def _remote_state(model: RemoteModel) -> str:
-    if model.loaded:
-        return "loaded"
+def _remote_state(model: RemoteModel, *, asleep: bool) -> str:
+    """asleep: what was loaded when it fell asleep may not be by the time that it is there."""
+    if model.loaded and not asleep:
+        return tr("loaded")
     return size(model.size_bytes) if model.size_bytes else ""

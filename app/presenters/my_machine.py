@@ -34,7 +34,7 @@ MODEL_COLUMNS = (
 )
 MODEL_DROP = (1,)
 LOG_COLUMNS = (
-    Column(later("Time"), 118),
+    Column(later("Time"), 142),
     Column(later("Who"), 140),
     Column(later("Model"), 160),
     Column(later("Ended")),
@@ -242,7 +242,9 @@ def _model_state(model: ModelThere) -> tuple[str, str]:
 
 def _log_row(place: int, one: RequestThere, presenter: MyMachinePresenter) -> Row:
     at = datetime.fromtimestamp(one.started_at) if one.started_at else None
-    ended, icon, tone = ENDINGS.get(one.outcome, (one.outcome, "circle-x", "danger"))
+    # Of one that failed its log tells no cause.
+    causes = {"error": (tr("failed"), "circle-x", "danger"), "stopped": (tr("stopped"), "square", "text2")}
+    ended, icon, tone = {**ENDINGS, **causes}.get(one.outcome, (one.outcome, "circle-x", "danger"))
     return Row(
         f"{place} {one.started_at} {one.public_key}",
         (

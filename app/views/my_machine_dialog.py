@@ -42,7 +42,7 @@ from qvac_core.core.my_machines_state import DownloadThere
 from qvac_core.core.state import ErrorInfo
 from qvac_core.models import all_models
 
-WIDTH = 560
+WIDTH = 600
 TABLE_LEAST = 220  # pixels that the open column has before others are dropped
 ROWS_SHOWN = 6
 STEPS = 1000

@@ -97,7 +97,8 @@ class Label(QLabel):
         key = (self.text(), width, self.font().key())
         if key != self._measured:
             lines = self._laid_out(width)
-            self._lines_high = self.fontMetrics().height() + (lines.lineCount() - 1) * self.pitch()
+            last = self._with_room(QSize(0, self.fontMetrics().height())).height()
+            self._lines_high = last + (lines.lineCount() - 1) * self.pitch()
             self._measured = key
         return self._lines_high
 

@@ -33,6 +33,7 @@ class LanguagePopup(Popup):
         keep_width(self.frame, theme, WIDTH)
         self.search = SearchField(theme, tr("Find a language"), tr("Find a language"))
         self.list = QListWidget()
+        self.list.setObjectName("languages")  # its rows are as high as those of a menu
         self.list.setAccessibleName(title)
         self.list.setUniformItemSizes(True)
         self.nothing = Label(tone="text3", wrap=True)
@@ -43,8 +44,9 @@ class LanguagePopup(Popup):
             self.list.addItem(item)
         for widget in (self.search, self.list, self.nothing):
             self.body.addWidget(widget)
-        self.list.setFixedHeight(ROWS * self.list.sizeHintForRow(0) + 2 * self.list.frameWidth() + 8)
         self.list.setCurrentRow(0)
+        self.list.ensurePolished()  # the style says how high a row is
+        self.list.setFixedHeight(ROWS * self.list.sizeHintForRow(0) + 2 * self.list.frameWidth())
         self.search.textChanged.connect(self._filter)
         self.list.itemClicked.connect(self._take)
         self.search.installEventFilter(self)

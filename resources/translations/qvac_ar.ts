@@ -8029,7 +8029,7 @@
     </message>
     <message>
         <source>Unload</source>
-        <translation>إلغاء التحميل</translation>
+        <translation>تفريغ</translation>
     </message>
     <message>
         <source>Unload a model that nobody uses</source>

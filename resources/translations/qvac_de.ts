@@ -2439,7 +2439,7 @@
     </message>
     <message>
         <source>Have a machine of yours that is on its network share too, with the switch to wake others, or wake it by hand.</source>
-        <translation>Lass einen deiner Rechner in seinem Netz ebenfalls freigeben, mit dem Schalter zum Wecken anderer, oder wecke ihn von Hand.</translation>
+        <translation>Lassen Sie einen Ihrer Rechner in seinem Netz ebenfalls freigeben, mit dem Schalter zum Wecken anderer, oder wecken Sie ihn von Hand.</translation>
     </message>
     <message>
         <source>Headers, one a line, as NAME: VALUE</source>
@@ -2855,7 +2855,7 @@
     </message>
     <message>
         <source>It shares no model that chats with you</source>
-        <translation>Kein Chatmodell ist für dich freigegeben</translation>
+        <translation>Kein Chatmodell ist für Sie freigegeben</translation>
     </message>
     <message>
         <source>It shares no model with you yet</source>
@@ -6253,7 +6253,7 @@
     </message>
     <message>
         <source>The model is hardly the file that it is said to be, or it is asked in another way there, as by another program. Try again, and compare with a second one, before you say so.</source>
-        <translation>Das Modell ist kaum die genannte Datei, oder es wird dort anders gefragt, etwa von einem anderen Programm. Versuche es erneut und vergleiche mit einem zweiten, bevor du das behauptest.</translation>
+        <translation>Das Modell ist kaum die genannte Datei, oder es wird dort anders gefragt, etwa von einem anderen Programm. Versuchen Sie es erneut und vergleichen Sie mit einem zweiten, bevor Sie das behaupten.</translation>
     </message>
     <message>
         <source>The model is not loaded any more.</source>
@@ -7029,7 +7029,7 @@
     </message>
     <message>
         <source>They are told the address of its network card, and call it when you ask for it.</source>
-        <translation>Sie erfahren die Adresse seiner Netzwerkkarte und wecken ihn, wenn du ihn brauchst.</translation>
+        <translation>Sie erfahren die Adresse seiner Netzwerkkarte und wecken ihn, wenn Sie ihn brauchen.</translation>
     </message>
     <message>
         <source>They begin anew at {time}.</source>
@@ -7229,7 +7229,7 @@
     </message>
     <message>
         <source>This is the relay that this machine offers itself. Name another machine&apos;s.</source>
-        <translation>Das ist das Relay, das dieser Rechner selbst anbietet. Nenne das eines anderen Rechners.</translation>
+        <translation>Das ist das Relais, das dieser Rechner selbst anbietet. Nennen Sie das eines anderen Rechners.</translation>
     </message>
     <message>
         <source>This is too long for a list of servers.</source>
@@ -8294,11 +8294,11 @@
     </message>
     <message>
         <source>You and the provider sign what was served, behind each answer. It proves that both agreed on it, and not what was computed.</source>
-        <translation>Du und der Anbieter unterschreibt nach jeder Antwort, was geleistet wurde. Das beweist, dass beide sich darüber einig waren, und nicht, was gerechnet wurde.</translation>
+        <translation>Sie und der Anbieter unterschreiben nach jeder Antwort, was geleistet wurde. Das beweist, dass beide sich darüber einig waren, und nicht, was gerechnet wurde.</translation>
     </message>
     <message>
         <source>You and your guest sign what was served, behind each answer. It proves that both agreed on it, and not what was computed.</source>
-        <translation>Du und dein Gast unterschreibt nach jeder Antwort, was geleistet wurde. Das beweist, dass beide sich darüber einig waren, und nicht, was gerechnet wurde.</translation>
+        <translation>Sie und Ihr Gast unterschreiben nach jeder Antwort, was geleistet wurde. Das beweist, dass beide sich darüber einig waren, und nicht, was gerechnet wurde.</translation>
     </message>
     <message>
         <source>You can stop at any time.</source>

@@ -18,14 +18,19 @@ from PySide6.QtWidgets import QApplication, QMenu, QTextEdit, QWidget
 from app.audio.hearing import State
 from app.audio.microphone import Heard, StateChanged, Trouble
 from app.given_files import FileKind, TakenFile
+from app.i18n import tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.dictation_words import trouble_words
 from app.theme import Theme
 from app.views.chat_page import ChatPage
+from app.views.my_machine_dialog import MyMachineDialog
+from app.views.spot_check_dialog import SpotCheckDialog
 from app.widgets.chat.hold_to_talk import HoldToTalk
 from app.widgets.chat.tool_card import ToolCard
 from app.widgets.chat.transcript_row import TranscriptRow
 from app.widgets.chat.voice_row import BARS
+from app.widgets.language_popup import LanguagePopup
+from qvac_core.core.spot_check import QUESTIONS, Pair, SpotCheck, SpotCheckAsked
 from qvac_core.core.state import (
     AnswerSeam,
     AnswerStarted,
@@ -416,6 +421,73 @@ class Shot:
     core: Callable[[], FakeCore] = scenes.chat
 
 
+def own_machine(view: str = "models") -> Act:
+    """One model loads there, and one more is fetched."""
+
+    async def act(stage: Scene) -> None:
+        stage.page.manage(scenes.STUDIO)
+        await settle()
+        dialog = next(iter(stage.page.findChildren(MyMachineDialog)))
+        dialog.models.pressed.emit("LLAMA_3_2_1B_INST_Q4_0")
+        dialog.wanted.setText("https://example.org/models/gemma-3-4b-it-Q4_K_M.gguf")
+        dialog.get.click()
+        await settle()
+        dialog.views.button(view).click()
+        await settle()
+        stage.extra.append(dialog)
+
+    return act
+
+
+def spot_check(*, done: bool = True, theirs: str = "a word") -> Act:
+    async def act(stage: Scene) -> None:
+        asked = (Pair("q", theirs, "a word"), Pair("q", "a word", "a word"), Pair("q", "a word", "a word"))
+        stage.core.spot_checks.found = SpotCheck("Qwen3 8B", "ee" * 32, scenes.WORKSHOP, asked)
+        gate = stage.core.slow["spot_check"] = asyncio.Event()
+        stage.page.compare(scenes.STUDIO)
+        dialog = next(iter(stage.page.findChildren(SpotCheckDialog)))
+        dialog.go.click()
+        await settle()
+        stage.core.emit(SpotCheckAsked(scenes.STUDIO, 1, QUESTIONS))
+        if done:
+            gate.set()
+        await settle()
+        stage.extra.append(dialog)
+
+    return act
+
+
+async def languages(stage: Scene) -> None:
+    """The list behind *Another language…*, while somebody types."""
+    row = stage.page.conversation.messages.rows[1]
+    text = next(block for block in row.blocks() if isinstance(block, QTextEdit))
+    menu = stage.page.conversation.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft()))
+    submenu = next(action.menu() for action in menu.actions() if isinstance(action.menu(), QMenu))
+    next(a for a in submenu.actions() if a.text() == tr("Another language…")).trigger()
+    popup = next(iter(stage.page.findChildren(LanguagePopup)))
+    popup.search.setText("a")
+    await settle()
+    stage.extra.append(popup)
+
+
+async def waking(stage: Scene) -> None:
+    stage.core.emit(AnswerStarted("merge", Message("m4", "assistant", "", scenes.NOW, "streaming")))
+    stage.core._change_provider(scenes.STUDIO, state="waking")
+
+
+async def waking_idle(stage: Scene) -> None:
+    stage.core._change_provider(scenes.STUDIO, state="waking")
+    await picker(stage)
+
+
+async def hedged(stage: Scene) -> None:
+    beside = replace(STATS, beside="This machine", beside_seconds=3.4)
+    answer = Message("m4", "assistant", "Yes: read it in pieces, and keep the newest row.", scenes.NOW, "", beside)
+    stage.core.emit(AnswerStarted("merge", answer))
+    await settle()
+    stage.page.conversation.messages.scroll_to_end()
+
+
 async def tools(stage: Scene) -> None:
     """One call that is done and open, others that are folded, one that asks."""
     stage.core.tools.set(CALENDAR, MAPS)
@@ -506,6 +578,20 @@ PICTURES = (
     Shot("tools-narrow", tools, size=NARROW),
     Shot("tools-smallest", tools, size=SMALLEST),
     Shot("tools-rtl", mirrored(tools), size=NARROW),
+    Shot("machine", own_machine()),
+    Shot("machine-log", own_machine("log")),
+    Shot("spot-check", spot_check()),
+    Shot("spot-check-running", spot_check(done=False)),
+    Shot("spot-check-other", spot_check(theirs="nothing alike")),
+    Shot("languages", languages),
+    Shot("waking", waking),
+    Shot("waking-picker", waking_idle),
+    Shot("hedged", hedged),
+    Shot("machine-smallest-dark", own_machine(), "dark", SMALLEST),
+    Shot("spot-check-smallest-dark", spot_check(), "dark", SMALLEST),
+    Shot("waking-smallest-dark", waking, "dark", SMALLEST),
+    Shot("hedged-smallest-dark", hedged, "dark", SMALLEST),
+    Shot("languages-dark", languages, "dark"),
     Shot("chat-search", search),
     Shot("chat-found", found),
     Shot("chat-found-dark", found, "dark"),
@@ -565,6 +651,7 @@ def compose(stage: Scene) -> QPixmap:
 
 async def take(picture: Shot, theme: Theme, folder: Path) -> None:
     theme.choose(picture.theme)
+    direction = QApplication.layoutDirection()  # the language's
     core = picture.core()
     proxy = DirectProxy(core)
     presenter = ChatPresenter(proxy, clock=core.clock)
@@ -582,7 +669,7 @@ async def take(picture: Shot, theme: Theme, folder: Path) -> None:
     for window in stage.extra:
         window.close()
     page.hide()
-    QApplication.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+    QApplication.setLayoutDirection(direction)
     await presenter.close()
     await proxy.close()
     page.deleteLater()

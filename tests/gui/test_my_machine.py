@@ -94,7 +94,7 @@ def test_everything_can_be_done_from_afar(run: Run, fake_core: FakeCore) -> None
         dialog.views.chosen.emit("log")
         await window.chat.settle()
         ended = [row.cells[-1].text for row in dialog.log.rows.rows]
-        assert ended == ["done", "guest left", "error"] and dialog.log.rows.rows[2].cells[0].text == "–"
+        assert ended == ["done", "guest left", "failed"] and dialog.log.rows.rows[2].cells[0].text == "–"
         dialog.reject()
 
     run(test)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QFontInfo, QImage
 from PySide6.QtWidgets import QApplication, QLabel
 
@@ -40,6 +41,21 @@ def test_lines_stand_apart(theme: Theme, scale: str, selectable: bool) -> None:
     image = label.grab().toImage()
     rows = _rows_with_ink(image)
     assert max(rows) < image.height() and max(rows) - min(rows) >= (lines - 1) * label.pitch()
+
+
+def test_arabic_letters_are_not_cut_where_one_line_wraps(theme: Theme) -> None:
+    QApplication.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    try:
+        label = Label("هل يستخدم Studio النموذج الذي يذكره؟", scale="answer", weight=600, wrap=True)
+        label.ensurePolished()
+        label.resize(400, label.heightForWidth(400))
+        rows = _rows_with_ink(label.grab().toImage())
+        tall = label.height()
+        label.resize(400, 2 * tall)
+        whole = _rows_with_ink(label.grab().toImage())
+    finally:
+        QApplication.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+    assert label.heightForWidth(400) == tall and max(rows) - min(rows) == max(whole) - min(whole)
 
 
 def _rows_with_ink(image: QImage) -> list[int]:

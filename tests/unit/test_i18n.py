@@ -66,6 +66,12 @@ def test_fields_are_filled_in_the_order_of_the_language() -> None:
     assert trn("%n person, {when}", "%n people, {when}", 2, when="") == "2 osoby, \u2068\u2069"
 
 
+@pytest.mark.usefixtures("polish")
+def test_a_sentence_of_fields_alone_is_read_from_the_languages_side() -> None:
+    assert tr("{a}, {b}.", a="Ann", b="Bob") == "\u200f\u2068Ann\u2069, \u2068Bob\u2069."
+    assert tr("\u2066{a}%\u2069", a=2) == "\u2066 2%\u2069".replace(" ", "")
+
+
 def _calls() -> Iterator[tuple[str, ast.Call]]:
     for file in sorted(APP.rglob("*.py")):
         if file.name == "i18n.py":
