@@ -462,8 +462,8 @@ async def languages(stage: Scene) -> None:
     row = stage.page.conversation.messages.rows[1]
     text = next(block for block in row.blocks() if isinstance(block, QTextEdit))
     menu = stage.page.conversation.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft()))
-    submenu = next(action.menu() for action in menu.actions() if isinstance(action.menu(), QMenu))
-    next(a for a in submenu.actions() if a.text() == tr("Another language…")).trigger()
+    named = [action for under in menu.findChildren(QMenu) for action in under.actions()]
+    next(action for action in named if action.text() == tr("Another language…")).trigger()
     popup = next(iter(stage.page.findChildren(LanguagePopup)))
     popup.search.setText("a")
     await settle()
