@@ -124,15 +124,15 @@ class Turns:
     async def _take(self, waiter: _Waiter) -> None:
         account = self._accounts.get(waiter.public_key)
         if account is None or not account.waiting:
-            account = account or _Account(self._past.pop(waiter.public_key, self._even))
+            account = account or _Account(self._past.get(waiter.public_key, self._even))
             # Who waited for nothing has no claim to the time of others.
             account.had = max(account.had, self._even)
         if self._may_run(waiter) and not any(map(self._may_run, account.waiting)):
-            self._accounts[waiter.public_key] = account
+            self._open(waiter.public_key, account)
             self._begin(waiter)
             return
-        self._make_room(waiter.public_key)
-        self._accounts[waiter.public_key] = account
+        self._make_room(waiter.public_key)  # what a key had is held against it also when it is refused
+        self._open(waiter.public_key, account)
         account.waiting.append(waiter)
         self._waiting += 1
         self._tell_newcomer(waiter)
@@ -145,6 +145,10 @@ class Turns:
             elif waiter.turn.exception() is None:
                 self._give_back(waiter)
             raise
+
+    def _open(self, public_key: bytes, account: _Account) -> None:
+        self._accounts[public_key] = account
+        self._past.pop(public_key, None)
 
     def _make_room(self, public_key: bytes) -> None:
         account = self._accounts.get(public_key)

@@ -220,3 +220,26 @@ def test_places_are_told_when_they_change_and_only_then() -> None:
         await room.finish_all()
 
     run(main())
+
+
+def test_who_is_refused_a_place_is_not_forgiven_what_it_had() -> None:
+    async def main() -> None:
+        room = Room(Turns(parallel=1, queue_length=2))
+        cay, dan = bytes([4]) * 32, bytes([5]) * 32
+        await room.ask(ANN, "long")
+        await room.ask(BOB, "b")
+        await room.ask(EVE, "e")
+        await room.finish("long", after=100)
+        assert room.started == ["long", "b"]
+        await room.ask(cay, "c")
+        await room.ask(ANN, "none left")
+        assert room.refused == ["none left"]
+        await room.finish("b")
+        await room.ask(ANN, "again")
+        await room.finish("e")
+        await room.ask(dan, "d")
+        await room.finish("c")
+        assert room.started == ["long", "b", "e", "c", "d"]
+        await room.finish_all()
+
+    run(main())
