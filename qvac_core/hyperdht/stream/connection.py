@@ -7,6 +7,7 @@ exerts back-pressure: what the reader has not taken shrinks the window that the 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
@@ -14,6 +15,7 @@ from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, LocalProtocolError, RemoteProtocolError
 from qvac_core.hyperdht.node.arguments import check_seconds
 from qvac_core.hyperdht.node.endpoint import Endpoint
+from qvac_core.hyperdht.stream.datagram_reader import DatagramReader
 from qvac_core.hyperdht.stream.path_driver import MeetAgain, PathDriver
 from qvac_core.rendezvous.handshake import Session
 from qvac_core.rendezvous.path_set import Kind
@@ -27,8 +29,6 @@ CLOSE_LIMIT = 30.0
 LOCAL_PATH = Kind.LAN.value
 MAX_DATAGRAM_BYTES = 1100
 """What fits, sealed, into the packet of 1200 bytes that every path carries."""
-_MAX_QUEUED_DATAGRAMS = 256
-"""Those that nobody reads: the oldest go, as they may on the way."""
 _FRAME_OVERHEAD = 20
 _HEADER_BYTES = 24
 
@@ -98,7 +98,7 @@ class Connection:
         self._remote_ended = False
         self._introduced = False
         self._discarding = False
-        self._datagrams: asyncio.Queue[bytes | None] | None = None
+        self._datagrams: weakref.ref[DatagramReader] | None = None
         self._error: ConnectionClosed | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._keep_alive = keep_alive
@@ -292,26 +292,25 @@ class Connection:
         return True
 
     def datagrams(self) -> AsyncIterator[bytes]:
-        """What the peer sends by `send`, from now on, until the connection is gone; one reader at a time."""
-        if self._datagrams is not None:
-            raise LocalProtocolError("Somebody reads the datagrams of this connection already.")
-        self._datagrams = asyncio.Queue(maxsize=_MAX_QUEUED_DATAGRAMS)
-        return self._read_datagrams(self._datagrams)
+        """What the peer sends by `send`, from now on, until the connection is gone; one reader at a time.
 
-    async def _read_datagrams(self, queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
-        try:
-            while not (self.closed and queue.empty()) and (datagram := await queue.get()) is not None:
-                yield datagram
-        finally:
-            self._datagrams = None
+        It is free for the next one as soon as the iterator is dropped.
+        """
+        if self._datagram_reader is not None:
+            raise LocalProtocolError("Somebody reads the datagrams of this connection already.")
+        reader = DatagramReader(self._closed)
+        self._datagrams = weakref.ref(reader)
+        return reader
+
+    @property
+    def _datagram_reader(self) -> DatagramReader | None:
+        return self._datagrams() if self._datagrams is not None else None
 
     def _on_datagram(self, data: bytes) -> None:
         """Of the application's, or of those by which a peer of ours shows where it is."""
-        queue = self._datagrams
-        if queue is not None and (datagram := self._secret.decrypt_unordered(data)) is not None:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(datagram)
+        reader = self._datagram_reader
+        if reader is not None and (datagram := self._secret.decrypt_unordered(data)) is not None:
+            reader.take(datagram)
         else:
             self.paths.receive(data)
 
@@ -438,8 +437,8 @@ class Connection:
         self._secret.destroy()
         self.paths.stop()
         self._set_keep_alive_timer()
-        if self._datagrams is not None and not self._datagrams.full():
-            self._datagrams.put_nowait(None)
+        if (reader := self._datagram_reader) is not None:
+            reader.end()
         _wake(self._readers)
         _wake(self._writers)
         if self._on_closed is not None:
