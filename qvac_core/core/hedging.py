@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
-from statistics import median
+from statistics import median_low
 from typing import Any, TypeVar
 
 from qvac_core.core.ahead import Ahead
@@ -39,7 +39,7 @@ class FirstWords:
     def usual(self, provider_key: str) -> float | None:
         """Seconds; None: nothing is known."""
         took = self._took.get(provider_key)
-        return median(took) if took else None
+        return median_low(took) if took else None
 
     def patience(self, provider_key: str) -> float:
         """Seconds after which somebody else is asked too."""

@@ -167,6 +167,33 @@ def test_a_day_that_is_used_up_ends_what_it_forwards(tmp_path: Path, monkeypatch
     run(test)
 
 
+def test_it_is_as_fast_as_its_setting_says_also_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate, train = 100_000, 100_000  # bytes in a second; bytes that may pass at once and overdraw it
+    monkeypatch.setattr("qvac_core.core.relay_offer._MEGA", rate)
+
+    async def test() -> None:
+        clock = asyncio.get_running_loop().time
+        async with await create_testnet(4) as net:
+            async with owner(tmp_path, net) as watched:
+                for name, value in (("who", "everybody"), ("mb_per_second", "1"), ("on", "true")):
+                    await watched.core.set_setting(f"relay.{name}", value)
+                await watched.on()
+            async with owner(tmp_path, net, go_on=True) as watched, walled(net) as (client, server):
+                relay, offer = await watched.on(), watched.core.relay_offer
+                before, began = offer.now().bytes_today, clock()
+                connection = await through(client, server, relay)  # there and back
+                passed, took = offer.now().bytes_today - before, clock() - began
+                assert passed > 2 * SIZE
+                assert passed <= rate * (took + 1) + train
+                await watched.core.set_setting("relay.mb_per_second", "0")  # while it is on
+                connection.destroy()
+                (await through(client, server, relay)).destroy()
+
+    run(test)
+
+
 def test_the_key_of_the_relay_is_not_the_machines(tmp_path: Path) -> None:
     seed = bytes(range(32))
     assert relay_key_pair(seed).public_key == relay_key_pair(seed).public_key

@@ -34,6 +34,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ([0.01], LEAST_SECONDS),
         ([1.0], 2.0),
         ([1.0, 1.0, 60.0], 2.0),  # once is not usual
+        ([5.0, 0.4], 0.8),  # nor the first one, for which a model was loaded
         ([60.0], MOST_SECONDS),
         ([60.0] * 3 + [1.0] * 12, 2.0),  # what was long ago says nothing
     ],
