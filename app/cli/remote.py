@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 from datetime import datetime
 
@@ -46,10 +47,13 @@ async def _wake(core: Core, key: str, output: Output) -> int:
             "its switch for that is on (Settings, Network and relays, or `provider --can-be-woken`).",
             name="NOT_KNOWN",
         )
-    for entry in await core.providers():
-        if entry.public_key != key:
-            with contextlib.suppress(QvacError):  # one that cannot be reached helps nobody
-                await core.connect_provider(entry.public_key)
+
+    async def look_for(helper: str) -> None:
+        with contextlib.suppress(QvacError):  # one that cannot be reached helps nobody
+            await core.connect_provider(helper)
+
+    helpers = (entry.public_key for entry in await core.providers() if entry.public_key != key)
+    await asyncio.gather(*map(look_for, helpers))
     called = await core.sleepers.call(key)
     output.event("called", by=[name or "this machine" for name in called])
     output.text(f"The wake-up call was sent by {', '.join(name or 'this machine' for name in called)}.")

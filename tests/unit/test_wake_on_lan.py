@@ -6,15 +6,20 @@ import asyncio
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from app.cli import remote
 from app.cli.config import core_config
 from app.cli.options import parse_options
+from app.cli.output import Output
 from qvac_core.core.wake_on_lan import MOST_ADDRESSES, Lan, magic_packet, own_addresses, own_networks, send_wake_up
 from qvac_core.core.waking import AT_MOST, WITHIN, Sleepers, Waker
 from qvac_core.delegation.failures import Rejection
 from qvac_core.errors import LocalProtocolError, NetworkError, QvacError
+from tests.limits import EVENT
 
 MAC = "d8:bb:c1:12:34:56"
 STUDIO, RACK = "ab" * 32, "cd" * 32
@@ -201,3 +206,28 @@ def test_the_options_of_a_provider() -> None:
     assert not config.can_be_woken and not config.wakes_others
     config = core_config(parse_options(["provider", "--can-be-woken", "--wakes-others"]))
     assert config.can_be_woken and config.wakes_others
+
+
+def test_helpers_are_looked_for_at_once_and_one_that_is_away_keeps_nobody_waiting() -> None:
+    async def test() -> None:
+        all_asked, asked = asyncio.Event(), 0
+
+        async def connect(key: str) -> None:
+            nonlocal asked
+            asked += 1
+            if asked == 3:
+                all_asked.set()
+            await all_asked.wait()
+            raise NetworkError("Nobody is there.", name="PEER_NOT_FOUND")
+
+        async def providers() -> list[SimpleNamespace]:
+            return [SimpleNamespace(public_key=key) for key in (STUDIO, RACK, "aa" * 32, "bb" * 32)]
+
+        async def call(key: str) -> tuple[str, ...]:
+            return ("",)
+
+        sleepers = SimpleNamespace(knows=lambda key: True, call=call)
+        core: Any = SimpleNamespace(sleepers=sleepers, providers=providers, connect_provider=connect)
+        assert await remote._wake(core, STUDIO, Output(as_json=True)) == 0
+
+    asyncio.run(asyncio.wait_for(test(), EVENT))
