@@ -539,7 +539,7 @@ def _server_key(parser: argparse.ArgumentParser, words: str) -> None:
 
 def _remote(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Manage a machine of your own that shares: it has to know this one's key as its owner's (there: `guests limit "
+        "Manage a machine of your own that shares: it has to know this one's key as its owner's (there: `guests allow "
         "KEY --mine`, or the switch on the page of a person)."
     )
     acts = ("status", "pause", "resume", "load", "unload", "download", "cancel", "remove", "log", "wake")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qvac_core.delegation.failures import Reason
-from qvac_core.errors import DelegationError, QvacError
+from qvac_core.errors import DelegationError, ProviderError, QvacError
 
 
 def is_refusal(error: QvacError) -> bool:
@@ -18,3 +18,16 @@ def with_own_key(public_key: str, error: QvacError) -> DelegationError:
         name=error.name,
         code=error.code,
     )
+
+
+def for_owners(public_key: str, error: QvacError) -> QvacError:
+    """What an owner's own machines may ask was asked by another, or by one that is not let in at all."""
+    if is_refusal(error):
+        return with_own_key(public_key, error)
+    if isinstance(error, ProviderError) and error.typed_fields.get("reason") == Reason.NOT_YOURS.value:
+        return ProviderError(
+            f"{error.message} If it is yours, say so there: qvac-desktop guests allow {public_key} --mine",
+            name=error.name,
+            code=error.code,
+        )
+    return error

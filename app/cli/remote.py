@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import time
 from datetime import datetime
 
 from app.cli.config import core_config
 from app.cli.output import Output
+from app.cli.refusal import for_owners
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
+from qvac_core.core.guest_terms import guest_terms
 from qvac_core.core.my_machines import machine_there
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import Manage, ManageReply
@@ -34,17 +37,30 @@ async def remote(options: argparse.Namespace, output: Output) -> int:
     async with Core(core_config(options)) as core:
         if options.action == "wake":
             return await _wake(core, options.key.hex(), output)
-        reply = await core.consumer.manage(Delegate(options.key), message)
+        try:
+            reply = await core.consumer.manage(Delegate(options.key), message)
+        except QvacError as error:
+            raise for_owners(core.public_key, error) from None
+        _keep_how_it_is_woken(core, options.key)
     _tell(reply, output)
     return 0
+
+
+def _keep_how_it_is_woken(core: Core, key: bytes) -> None:
+    """For `remote KEY wake`, when it sleeps."""
+    connection = core.consumer.connection(key)
+    terms = guest_terms(connection.terms, time.time()) if connection is not None else None
+    if terms is not None:
+        core.sleepers.told(key.hex(), terms.wake if terms.mine else ())
 
 
 async def _wake(core: Core, key: str, output: Output) -> int:
     """One that was reached from here before, and said how it is woken. Event `called`."""
     if not core.sleepers.knows(key):
         raise LocalProtocolError(
-            "How this machine is woken is not known here. It tells machines of your own while they are connected, once "
-            "its switch for that is on (Settings, Network and relays, or `provider --can-be-woken`).",
+            "How this machine is woken is not known here. It tells machines of your own while they are connected (as "
+            "`remote KEY status` is), once its switch for that is on (Settings, Network and relays, or "
+            "`provider --can-be-woken`).",
             name="NOT_KNOWN",
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.refusal import for_owners
 from qvac_core.core.config import RuleOverride
 from qvac_core.core.invites_room import InvitesChanged, InviteWish
 from qvac_core.core.state import KeyLimits, SharedModelsChanged
@@ -72,8 +73,9 @@ def test_a_machine_of_ones_own_is_managed_from_afar(small_model_path: Path, tmp_
         own_key = guest.core.public_key
         await owner.core.allow_key(own_key, "Laptop")
         there = Delegate(bytes.fromhex(owner.core.public_key))
-        with pytest.raises(ProviderError, match="own machines"):
+        with pytest.raises(ProviderError, match="own machines") as refused:
             await guest.core.consumer.manage(there, Manage("status"))
+        assert f"guests allow {own_key} --mine" in str(for_owners(own_key, refused.value))
         assert await guest.core.consumer.list_models(there) == []
         await owner.core.limits.set_mine(own_key, True)
         assert [entry.name for entry in await guest.core.consumer.list_models(there) or ()] == [model.name]

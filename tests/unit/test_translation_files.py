@@ -5,6 +5,7 @@ After a change of texts: `python -m tests.translations`, then the missing ones (
 
 from __future__ import annotations
 
+import re
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,8 @@ from app.window_language import LANGUAGES as CHOICES
 from tests.translations import LANGUAGES, Text, compile_, extract, qm, texts, ts
 
 FORMS = {"de": 2, "ar": 6}
+# The window says "Sie". "Relay" is the command and the option; the thing is "Relais".
+NOT_GERMAN = re.compile(r"(?<!-)\b([Dd]u|[Dd]ich|[Dd]ir|[Dd]ein(e[mnrs]?)?|[Ee]uch|[Ee]uer)\b|\bRelay\b")
 
 
 def _keys(file: Path) -> set[tuple[str, str]]:
@@ -63,3 +66,7 @@ def test_what_is_shipped_was_compiled_of_it(language: str, tmp_path: Path) -> No
 
 def test_every_choice_but_english_has_a_file() -> None:
     assert {code for code, _name in CHOICES} - {"en"} == set(LANGUAGES)
+
+
+def test_german_says_sie_and_relais() -> None:
+    assert [form for text in texts(ts("de")) for form in text.forms if NOT_GERMAN.search(form)] == []
