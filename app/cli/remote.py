@@ -41,12 +41,12 @@ async def remote(options: argparse.Namespace, output: Output) -> int:
             reply = await core.consumer.manage(Delegate(options.key), message)
         except QvacError as error:
             raise for_owners(core.public_key, error) from None
-        _keep_how_it_is_woken(core, options.key)
+        keep_how_it_is_woken(core, options.key)
     _tell(reply, output)
     return 0
 
 
-def _keep_how_it_is_woken(core: Core, key: bytes) -> None:
+def keep_how_it_is_woken(core: Core, key: bytes) -> None:
     """For `remote KEY wake`, when it sleeps."""
     connection = core.consumer.connection(key)
     terms = guest_terms(connection.terms, time.time()) if connection is not None else None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.remote import keep_how_it_is_woken
 from qvac_core.core import Core, CoreConfig, contacts
 from qvac_core.core.state import ProvidersChanged, Target
 from qvac_core.core.wake_on_lan import Lan, magic_packet
@@ -61,6 +62,9 @@ def test_who_asks_a_machine_that_sleeps_is_answered_once_it_was_woken(
         model = await studio.core.add_model_file(small_model_path)
         key = await own(studio, guest, "Studio")
         helper = await own(rack, guest, "Rack")
+        assert guest.core.sleepers.knows(key)
+        guest.core.sleepers.forget(key)
+        keep_how_it_is_woken(guest.core, bytes.fromhex(key))  # as `remote KEY status` does
         assert guest.core.sleepers.knows(key)
 
         # Off by default, and for keys of its owner's own alone.
