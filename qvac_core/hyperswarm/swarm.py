@@ -117,6 +117,7 @@ class Swarm:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._flushes: list[tuple[set[bytes], asyncio.Future[bool]]] = []
         self._listening: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._watchers: list[Callable[[], None]] = []
         self._stop_watching = self.dht.when_changed(self._on_dht_event)
 
@@ -619,10 +620,16 @@ class Swarm:
             connection.destroy()
 
     async def close(self) -> None:
-        """Leave all topics, drop all connections; a node that was made for the swarm is closed. May be called again."""
-        if self.closed:
-            return
-        self.closed = True
+        """Leave all topics, drop all connections; a node that was made for the swarm is closed. May be called again.
+
+        Cancelled, it goes on; who calls it again waits for its end.
+        """
+        if self._closing is None:
+            self.closed = True
+            self._closing = asyncio.create_task(self._close(), name="closing a swarm")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         self._stop_watching()
         await self._end_connections()
         self._queue.clear()

@@ -217,6 +217,22 @@ def test_a_topic_whose_leaving_nobody_waits_for_any_more_can_be_joined_again(mon
     simulate(test, seed=916)
 
 
+def test_a_swarm_whose_close_was_given_up_is_closed_all_the_same() -> None:
+    async def test(world: World) -> None:
+        one = await member(world, 0)
+        assert await one.swarm.join(TOPIC).flushed()
+        closing = asyncio.create_task(one.swarm.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        await one.swarm.close()  # waits for the first one
+        assert one.swarm.server.closed
+        looker = await world.node()
+        assert not await looker.lookup(TOPIC)
+
+    simulate(test, seed=917)
+
+
 def test_closing_a_swarm_leaves_the_node_that_it_was_given() -> None:
     async def test(world: World) -> None:
         dht = await world.node()
