@@ -41,13 +41,15 @@ async def remote(options: argparse.Namespace, output: Output) -> int:
             reply = await core.consumer.manage(Delegate(options.key), message)
         except QvacError as error:
             raise for_owners(core.public_key, error) from None
-        keep_how_it_is_woken(core, options.key)
+        await keep_how_it_is_woken(core, options.key)
     _tell(reply, output)
     return 0
 
 
-def keep_how_it_is_woken(core: Core, key: bytes) -> None:
+async def keep_how_it_is_woken(core: Core, key: bytes) -> None:
     """For `remote KEY wake`, when it sleeps."""
+    with contextlib.suppress(QvacError):  # it did what was asked; what is remembered of it stays
+        await core.consumer.hello(Delegate(key))
     connection = core.consumer.connection(key)
     terms = guest_terms(connection.terms, time.time()) if connection is not None else None
     if terms is not None:

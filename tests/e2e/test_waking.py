@@ -64,7 +64,7 @@ def test_who_asks_a_machine_that_sleeps_is_answered_once_it_was_woken(
         helper = await own(rack, guest, "Rack")
         assert guest.core.sleepers.knows(key)
         guest.core.sleepers.forget(key)
-        keep_how_it_is_woken(guest.core, bytes.fromhex(key))  # as `remote KEY status` does
+        await keep_how_it_is_woken(guest.core, bytes.fromhex(key))  # as `remote KEY status` does
         assert guest.core.sleepers.knows(key)
 
         # Off by default, and for keys of its owner's own alone.
