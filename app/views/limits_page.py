@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from app import words
@@ -234,15 +234,25 @@ class LimitsPage(QWidget):
         self.hours = HoursRow(theme, lambda hours: presenter.limit(hours=hours))
         self.expiry = ExpiryRow(theme, self._next_month, presenter.set_expiry)
         self.rows = (self.tokens, self.parallel, self.context_row, self.answer, self.hours, self.expiry)
-        one_value = (self.tokens, self.parallel, self.context_row, self.answer)
-        widest = max(row.values_width for row in one_value)
-        for row in one_value:
-            row.set_values_width(widest)
         self.not_for_mine = Label(tr("not for your own machines"), scale="hint", tone="text3")
         self.limits.add_beside_title(self.not_for_mine)
         for row in self.rows:
             self.limits.body.addWidget(rule())
             self.limits.body.addWidget(row)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._align_switches()
+
+    def _align_switches(self) -> None:
+        """What values take is known once the style sheet is on, under which the page was not built."""
+        rows = (self.tokens, self.parallel, self.context_row, self.answer)
+        for row in rows:
+            for widget in (row, *row.findChildren(QWidget)):
+                widget.ensurePolished()
+        widest = max(row.values_width for row in rows)
+        for row in rows:
+            row.set_values_width(widest)
 
     def _build_end(self) -> None:
         self.end = Card()
