@@ -121,6 +121,7 @@ class Transcript:
             # One that does not know the word hears all of it once more; what was told already is passed over.
             start_ms=self._start_ms if self._start_ms and self._connection.offers("startMs") else UNSET,
         )
+        self._began = asyncio.get_running_loop().time()
         async with aclosing(self._lines(message)) as lines:
             async for line in lines:
                 for event in self._read(line):
@@ -130,6 +131,7 @@ class Transcript:
         """By a provider of the SDK's own, one request after the other."""
         compute_ms = 0.0
         await self._unless_cancelled(self._connection.all_read_out())
+        self._began = asyncio.get_running_loop().time()
         async with aclosing(sound_parts(audio, float32=self._float32, start_ms=self._start_ms)) as parts:
             async for part in parts:
                 if self._cancelled.is_set():
@@ -180,7 +182,6 @@ class Transcript:
 
     async def _lines(self, message: Transcribe) -> AsyncGenerator[TranscribeLine, None]:
         """Up to the one with `done`. Leaving them stops the provider."""
-        self._began = asyncio.get_running_loop().time()
         stream = self._connection.open_stream(message)
         ended = False
         try:

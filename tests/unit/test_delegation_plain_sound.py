@@ -206,3 +206,23 @@ def test_hours_of_samples_are_not_copied_for_each_part(monkeypatch: pytest.Monke
     monkeypatch.setattr(np, "concatenate", counting)
     assert len(parts_of(Samples(silence(60).tobytes()))) >= 60
     assert sum(copied) < 4 * 60 * SAMPLE_RATE
+
+
+def test_the_time_left_is_reckoned_over_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_sound, "PART_SECONDS", 4.0)
+    sound = np.concatenate((noise(3.0), silence(0.6), noise(5.4)))
+
+    async def main() -> None:
+        async with listening() as (room, model):
+            model.step = 2.0  # seconds for each one of sound
+            consumer, its = await loaded(room)
+            await connected_plainly(consumer)
+            events = await all_of(consumer.transcribe(its, Samples(sound.tobytes())))
+            left = [(event.done_ms, event.left_seconds) for event in events if isinstance(event, Progress)]
+            behind = [(done, seconds) for done, seconds in left if 3300 < done < 9000]
+            assert behind
+            for done, seconds in behind:
+                assert seconds == pytest.approx(2 * (9000 - done) / 1000, rel=0.35)
+            await consumer.close()
+
+    run(main())
