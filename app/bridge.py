@@ -53,20 +53,24 @@ class CoreThread:
         sys.setswitchinterval(SWITCH_INTERVAL)
         window_thread_garbage.hold()
         self._thread.start()
-        await asyncio.wrap_future(self._running)
-        await self.call(self._open(attach))
+        await asyncio.shield(asyncio.wrap_future(self._running))  # broken off, the thread still says that it runs
+        assert self._loop is not None
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._open(attach), self._loop))
 
     async def call(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None or self._loop.is_closed():
+        """Cancelled where there is no core: closed, or a start that was broken off before it was made."""
+        if self._loop is None or self._loop.is_closed() or self._core is None:
             work.close()
-            raise asyncio.CancelledError("the core is closed")
+            raise asyncio.CancelledError("there is no core")
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> bool:
         """Close the core, end its tasks and its thread. True when all of it ended within `seconds`."""
-        loop = self._loop
-        if loop is None or not self._thread.is_alive():
+        if not self._thread.is_alive():
             return True
+        await asyncio.wrap_future(self._running)  # a start that was broken off has its loop soon
+        loop = self._loop
+        assert loop is not None
         future = asyncio.run_coroutine_threadsafe(self._shut(), loop)
         ended = True
         try:
