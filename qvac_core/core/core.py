@@ -16,6 +16,7 @@ from pathlib import Path
 
 from qvac_core.codec.key_text import parse_public_key, short_key
 from qvac_core.core.answering import TranslationWish
+from qvac_core.core.answers import Answers
 from qvac_core.core.awake import Awake, AwakeSettings
 from qvac_core.core.chat_branches import ChatBranches
 from qvac_core.core.chat_files import ChatFiles
@@ -283,6 +284,8 @@ class Core:
         store = self._store
         self.chat_files = ChatFiles(store.database, store.conversations, store.pictures, self._chats.changed)
         self._on_close("chats", self._chats.close)
+        self.answers = Answers(self._chats.asking, self._hub)
+        self._on_close("answers", self.answers.close)
         self.spot_checks: SpotCheckInterface = SpotChecks(
             self._contacts,
             self.machine,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qvac_core.core import chats
+from qvac_core.core import asking
 from qvac_core.core.answering import Began
 from qvac_core.core.state import AnswerSeam, Parameters, ProviderEntry, ProvidersChanged, Target
 from qvac_core.errors import ConnectionClosed, ProviderError
@@ -83,10 +83,10 @@ def test_with_another_model_the_answer_begins_anew_below_the_old_text_and_not_at
         scene.local.models[""] = ("bb",)
         await half_said(scene)
         scene.remote.gone.add(STUDIO)
-        scene.remote.silent[STUDIO] = chats.ANEW_SECONDS / 2
-        await asyncio.sleep(1.5 * chats.ANEW_SECONDS)
+        scene.remote.silent[STUDIO] = asking.ANEW_SECONDS / 2
+        await asyncio.sleep(1.5 * asking.ANEW_SECONDS)
         assert scene.local.questions == []
-        scene.remote.silent[STUDIO] = chats.ANEW_SECONDS
+        scene.remote.silent[STUDIO] = asking.ANEW_SECONDS
         answer = await scene.finished()
         assert (answer.text, answer.status) == ("One \n\nOther words", "done")
         assert answer.seams == ((6, "Nothing came from Studio any more. This machine answers anew."),)
@@ -116,7 +116,7 @@ def test_without_anybody_else_it_is_waited_for(tmp_path: Path) -> None:
         await half_said(scene)
         scene.remote.silent[STUDIO] = 100.0
         scene.remote.gone.add(STUDIO)
-        await asyncio.sleep(20 * chats.LOOK_SECONDS)
+        await asyncio.sleep(20 * asking.LOOK_SECONDS)
         gate.set()
         answer = await scene.finished()
         assert (answer.text, answer.status, answer.seams) == ("One two", "done", ())
@@ -200,6 +200,6 @@ def test_a_provider_whose_model_process_ended_is_asked_once_more(tmp_path: Path,
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chats, "LOOK_SECONDS", 0.005)
-    monkeypatch.setattr(chats, "AHEAD_SECONDS", 0.02)
-    monkeypatch.setattr(chats, "ANEW_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "LOOK_SECONDS", 0.005)
+    monkeypatch.setattr(asking, "AHEAD_SECONDS", 0.02)
+    monkeypatch.setattr(asking, "ANEW_SECONDS", 0.2)

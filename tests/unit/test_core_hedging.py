@@ -214,7 +214,7 @@ def test_a_stop_between_the_two_leaves_neither_at_work(tmp_path: Path, at_once: 
 def test_this_machine_is_not_asked_twice_beside_one_that_is_silent(
     tmp_path: Path, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qvac_core.core.chats.ANEW_SECONDS", 60.0)
+    monkeypatch.setattr("qvac_core.core.asking.ANEW_SECONDS", 60.0)
 
     async def act(scene: Scene) -> None:
         hedged(scene)
