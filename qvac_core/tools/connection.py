@@ -36,6 +36,7 @@ END_SECONDS = 10.0
 PAGES_MOST = 50  # of a list of tools
 TOOLS_MOST = 512
 STDERR_KEPT = 8 * 1024  # bytes: the end of what a program wrote there
+STDERR_SECONDS = 2.0  # that a program which ended is waited for there: what it started may hold it open for ever
 UNAUTHORIZED = 401
 # What the package says of every answer over HTTP with an error's status, and of a connection that ended. Whole: a
 # server's own words may be "Order 14013 is not there" or "database connection closed".
@@ -90,6 +91,7 @@ class Connection:
                 return await self.tools()
         except TimeoutError:
             await self.close()
+            await self._stderr.ended()
             raise self._failed(f"{self._server.name} did not answer within {limit:.0f} seconds.") from None
         except BaseException:
             await self.close()
@@ -99,7 +101,7 @@ class Connection:
         """As they are now. Raises ToolServerError."""
         found: list[ServerTool] = []
         cursor: str | None = None
-        with self._told():
+        async with self._told():
             for _ in range(PAGES_MOST):
                 listed = await self._running.list_tools(cursor=cursor)
                 found += [_tool(tool, self._listing.schemas) for tool in listed.tools]
@@ -138,7 +140,7 @@ class Connection:
                         share = f"{100 * progress / total:.0f} %" if total else ""
                         on_progress(" ".join(part for part in (share, message or "") if part))
 
-                with self._told():
+                async with self._told():
                     # Not by `call_tool`: of a result that misses the tool's own output schema it makes an error, and
                     # the tool has run by then.
                     request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
@@ -183,7 +185,7 @@ class Connection:
                     self._ready.set_result(None)
                     await self._leave.wait()
         except BaseException as error:
-            self._end(error)
+            await self._end(error)
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -193,8 +195,10 @@ class Connection:
                 self._ready.set_exception(self._failed(f"{self._server.name} has ended."))
             self._ready.exception() if self._ready.done() and not self._ready.cancelled() else None
 
-    def _end(self, error: BaseException) -> None:
+    async def _end(self, error: BaseException) -> None:
         if not self._ready.done():
+            if isinstance(error, Exception):
+                await self._stderr.ended()
             self._ready.set_exception(self._failed(self._reason(error)))
         elif isinstance(error, Exception) and not self._leave.is_set():
             logger.info("the tool server %s ended: %s", self._server.name, type(_innermost(error)).__name__)
@@ -231,16 +235,16 @@ class Connection:
         if isinstance(message, ToolListChangedNotification):
             self._on_tools_changed()
 
-    @contextlib.contextmanager
-    def _told(self) -> Any:
+    @contextlib.asynccontextmanager
+    async def _told(self) -> AsyncIterator[None]:
         """The package's errors in words."""
         from mcp import MCPError
 
         try:
             yield
-        except MCPError as error:
-            raise self._failed(self._reason(error)) from None
-        except (OSError, RuntimeError, ValueError) as error:
+        except (MCPError, OSError, RuntimeError, ValueError) as error:
+            if _is_end(error):
+                await self._stderr.ended()
             raise self._failed(self._reason(error)) from None
 
     def _reason(self, error: BaseException) -> str:
@@ -256,7 +260,7 @@ class Connection:
             if self._status == UNAUTHORIZED:
                 return f"{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …)."
             said = f"HTTP {self._status}"
-        if said == _CLOSED or "ended without" in said:
+        if _is_end(inner):
             return f"{name} has ended." if self._client is not None else f"{name} ended at once."
         if type(inner).__name__ in ("ConnectError", "ConnectTimeout"):
             return f"Nothing answers at {self._server.url}."
@@ -283,6 +287,12 @@ def _empty_result() -> Any:
     return EmptyResult
 
 
+def _is_end(error: BaseException) -> bool:
+    """Whether it says that the server is there no more."""
+    said = " ".join(str(_innermost(error)).split())
+    return said == _CLOSED or "ended without" in said
+
+
 def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -306,6 +316,7 @@ class _Tail:
         self._size = 0
         self._lock = threading.Lock()
         self._write: TextIO | None = None
+        self._reader: threading.Thread | None = None
 
     @property
     def text(self) -> str:
@@ -315,8 +326,18 @@ class _Tail:
     def open(self) -> TextIO:
         read, write = os.pipe()
         self._write = os.fdopen(write, "w", encoding="utf-8")
-        threading.Thread(target=self._follow, args=(read,), name="tool server's errors", daemon=True).start()
+        self._reader = threading.Thread(target=self._follow, args=(read,), name="tool server's errors", daemon=True)
+        self._reader.start()
         return self._write
+
+    async def ended(self) -> None:
+        """Wait until `text` holds the last words of a program that is there no more.
+
+        That it ended is known by its other pipe: the thread may be some lines behind.
+        """
+        self.close()
+        if self._reader is not None:
+            await asyncio.to_thread(self._reader.join, STDERR_SECONDS)
 
     def close(self) -> None:
         if self._write is not None:

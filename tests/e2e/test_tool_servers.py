@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -152,6 +154,67 @@ def test_what_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
         assert said[4].startswith("Nothing answers at http://127.0.0.1:")
 
     run(act, *servers)
+
+
+LAST_WORDS = """
+import json, os, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["method"] == "initialize":
+        told = {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                "serverInfo": {"name": "last", "version": "1"}}
+    elif asked["method"] == "tools/list":
+        told = {"tools": [{"name": "ends"}]}
+    elif asked["method"] == "tools/call":
+        print("the last words", file=sys.stderr, flush=True)
+        os._exit(3)
+    if "id" in asked:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}), flush=True)
+"""
+
+
+def test_the_last_words_of_a_program_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end is seen at one pipe, and the thread that reads the other one may be late."""
+    follow = connection._Tail._follow
+
+    def late(tail: connection._Tail, descriptor: int) -> None:
+        time.sleep(0.3)
+        follow(tail, descriptor)
+
+    monkeypatch.setattr(connection._Tail, "_follow", late)
+    script = tmp_path / "last.py"
+    script.write_text(LAST_WORDS)
+    ends = ToolServer("Ends", sys.executable, (str(script),))
+    exits = ToolServer("Exits", sys.executable, ("-c", "import sys; sys.exit('bad key')"))
+
+    async def act(servers: Servers) -> None:
+        with pytest.raises(ToolServerError, match="Ends has ended") as ended:
+            await servers.call("Ends", "ends", {})
+        assert ended.value.details == "the last words"
+        with pytest.raises(ToolServerError, match="ended at once") as ended:
+            await servers.tools("Exits")
+        assert ended.value.details == "bad key"
+
+    run(act, ends, exits)
+
+
+def test_who_holds_a_programs_errors_open_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "STDERR_SECONDS", 0.1)
+    monkeypatch.setattr(connection._Tail, "_follow", lambda _, descriptor: _until_gone(descriptor, gone))
+    gone = threading.Event()
+    exits = ToolServer("Exits", sys.executable, ("-c", "import sys; sys.exit('bad key')"))
+
+    async def act(servers: Servers) -> None:
+        with pytest.raises(ToolServerError, match="ended at once"):
+            await servers.tools("Exits")
+
+    run(act, exits)
+    gone.set()
+
+
+def _until_gone(descriptor: int, gone: threading.Event) -> None:
+    gone.wait()
+    os.close(descriptor)
 
 
 def _free_port() -> int:
