@@ -199,9 +199,9 @@ def test_the_last_words_of_a_program_are_waited_for(tmp_path: Path, monkeypatch:
 
 
 def test_who_holds_a_programs_errors_open_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = threading.Event()
     monkeypatch.setattr(connection, "STDERR_SECONDS", 0.1)
     monkeypatch.setattr(connection._Tail, "_follow", lambda _, descriptor: _until_gone(descriptor, gone))
-    gone = threading.Event()
     exits = ToolServer("Exits", sys.executable, ("-c", "import sys; sys.exit('bad key')"))
 
     async def act(servers: Servers) -> None:
