@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from msgspec import UNSET, UnsetType
 
@@ -17,17 +19,28 @@ from app.cli.output import Output
 from app.cli.refusal import is_refusal, with_own_key
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
-from qvac_core.core.answering import Edges
+from qvac_core.core.answering import AnswerPart, Began, Question, Thinking
+from qvac_core.core.asking import so_far_of
 from qvac_core.core.error_text import describe
 from qvac_core.core.local_completion import LocalCompletion
-from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
+from qvac_core.core.state import (
+    AnswerSeam,
+    AnswerThinking,
+    AnswerTokens,
+    CoreEvent,
+    DownloadChanged,
+    Notice,
+    Parameters,
+    Target,
+)
 from qvac_core.delegation.completion import Completion, CompletionFinal
+from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.failures import Code
-from qvac_core.delegation.life_signs import unless_lost
 from qvac_core.delegation.messages import (
     Attachment,
     ContentDelta,
+    Event,
     GenerationParams,
     HistoryMessage,
     ModelProgress,
@@ -48,13 +61,14 @@ DELEGATED = "delegated"
 
 @dataclass(slots=True)
 class _Chat:
-    """One conversation in the terminal. `model_id` is the provider's or this machine's, as `where` says."""
+    """One conversation in the terminal. where: who is asked next. model_id: the provider's; local_id: this one's."""
 
     core: Core
     options: argparse.Namespace
     output: Output
     where: str = DELEGATED
     model_id: str = ""
+    local_id: str = ""
     history: list[HistoryMessage] = field(default_factory=list)
     pictures: list[Attachment] = field(default_factory=list)
     """For the next question."""
@@ -124,6 +138,7 @@ async def _load(conversation: _Chat) -> None:
     if options.provider_key.hex() == core.public_key:
         output.note("This is your own key: the model of this machine answers.")
         await _load_here(conversation)
+        conversation.where = LOCAL
         return
     if options.local_model and not options.fallback:
         raise LocalProtocolError("--local-model is for --fallback: give both, or neither.", name="INVALID_OPTION")
@@ -148,6 +163,7 @@ async def _load(conversation: _Chat) -> None:
             raise
         output.note(f"{describe(error).title} This machine answers instead.")
         await _load_here(conversation)
+        conversation.where = LOCAL
         return
     conversation.model_id = loaded.model_id
     path, relay = _path(conversation)
@@ -218,18 +234,25 @@ def _progress(output: Output, report: ModelProgress) -> None:
     )
 
 
-async def _load_here(conversation: _Chat) -> None:
-    """The local model: `--local-model`, else the same model, else any of the library."""
-    core, options = conversation.core, conversation.options
-    name = options.local_model or options.model
+def _name_here(conversation: _Chat) -> str:
+    """The local model: `--local-model`, else the same model; "" = any of the library."""
+    return str(conversation.options.local_model or conversation.options.model or "")
+
+
+async def _load_here(conversation: _Chat) -> str:
+    """Returns what it is called. Once is enough."""
+    core = conversation.core
+    name = _name_here(conversation)
     if not name:
         models = core.machine.chat_models()
         if not models:
             raise ModelError("There is no local model to answer with. Name one with --local-model NAME_OR_PATH.")
         name = models[0].name
-    model_id = await core.machine.load_local(name, None, lambda report: _progress(conversation.output, report))
-    conversation.where, conversation.model_id = LOCAL, model_id
-    conversation.output.event("loaded", modelId=model_id, where=LOCAL, model=name)
+    if not conversation.local_id:
+        report = partial(_progress, conversation.output)
+        conversation.local_id = await core.machine.load_local(name, None, report)
+        conversation.output.event("loaded", modelId=conversation.local_id, where=LOCAL, model=name)
+    return core.machine.name_of(name)
 
 
 async def _converse(conversation: _Chat) -> None:
@@ -257,96 +280,205 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
     conversation.history.append(HistoryMessage("user", prompt, attachments or UNSET))
     output = conversation.output
     started = time.monotonic()
-    text: list[str] = []
     progress = Progress()
     try:
-        final = await _stream(conversation, text, so_far="")
-        while conversation.tools is not None and (told := await conversation.tools.answers_to(final)):
+        answer = await _stream(conversation)
+        while conversation.tools is not None and (told := await conversation.tools.answers_to(answer.final)):
             output.end_line()
             conversation.history += told
-            text.clear()
-            again = progress.next(final)
-            final = await _stream(conversation, text, so_far="", calls=again)
+            again = progress.next(answer.final)
+            answer = await _stream(conversation, calls=again)
             if not again:
                 break
-    except QvacError as error:
-        if isinstance(error, ModelError) or not conversation.options.fallback or conversation.where == LOCAL:
-            output.end_line()
-            raise
-        output.note(f"{describe(error).title} This machine goes on.")
-        await _load_here(conversation)
-        output.event("seam", **{"from": DELEGATED, "to": LOCAL})
-        final = await _stream(conversation, text, so_far="".join(text))
+    except QvacError:
+        output.end_line()
+        raise
     output.end_line()
-    conversation.history.append(HistoryMessage("assistant", "".join(text)))
-    _show_stats(output, conversation.where, final.stats, time.monotonic() - started)
-    if final.stop_reason == "length" and not output.as_json:
+    conversation.history.append(HistoryMessage("assistant", answer.text))
+    _show_stats(output, answer.where, answer.final.stats, time.monotonic() - started)
+    if answer.final.stop_reason == "length" and not output.as_json:
         output.note(
             "The answer stops here: it is as long as it may be (--predict N), or the conversation fills the context."
         )
 
 
-async def _stream(conversation: _Chat, text: list[str], *, so_far: str, calls: bool = True) -> CompletionFinal:
-    """calls: whether it may call tools."""
-    output, edges = conversation.output, Edges()
-    thinks = False
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """final: its end, as whoever gave the last of it told it. where: who that was."""
 
-    def placed(place: int) -> None:
+    text: str
+    final: CompletionFinal
+    where: str
+
+
+async def _stream(conversation: _Chat, *, calls: bool = True) -> _Answer:
+    """calls: whether it may call tools."""
+    core, options, output = conversation.core, conversation.options, conversation.output
+    there, here = _There(conversation, calls), _Here(conversation, calls)
+    target = Target(options.provider_key.hex() if conversation.where == DELEGATED else "", conversation.model_id)
+    terms = replace(core.answers.settings(), fallback=options.fallback, answer_tokens=0)
+    async with core.answers.by(there, here) as answers:
+        asked = answers.ask(
+            target,
+            await read_history(conversation.history),
+            parameters=Parameters(temperature=options.temp, max_tokens=options.predict),
+            terms=terms,
+            ahead_here=here.is_here(),
+        )
+        async with asked as stream:
+            thinks = False
+            async for event in stream:
+                match event:
+                    case AnswerThinking(text=text):
+                        if not thinks:
+                            output.note("Thinking …")
+                        thinks = True
+                        output.event("thinking", text=text)
+                    case AnswerTokens(text=text):
+                        output.event("token", text=text)
+                        output.text(text, end="")
+                    case AnswerSeam(sentence=sentence):
+                        output.note(sentence)
+                        output.event("seam", **{"from": DELEGATED, "to": LOCAL if here.answers else DELEGATED})
+    if here.answers and there.has_left():
+        conversation.where = LOCAL
+    if here.final is not None and (here.answers or there.final is None):
+        return _Answer(so_far_of(stream.message), here.final, LOCAL)
+    assert there.final is not None
+    return _Answer(so_far_of(stream.message), there.final, DELEGATED)
+
+
+class _There:
+    """The provider, with the model that it loaded for this chat. Implements RemoteResponder."""
+
+    def __init__(self, conversation: _Chat, calls: bool) -> None:
+        self._conversation, self._calls = conversation, calls
+        self.final: CompletionFinal | None = None
+
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+        async with await _start(self._conversation, calls=self._calls) as completion:
+            completion.when_placed(self._placed)
+            yield Began("", continues=False)
+            async for part in _parts(completion.events):
+                yield part
+            self.final = await completion.final
+
+    def _placed(self, place: int) -> None:
+        output = self._conversation.output
         output.event("queue", place=place)
         if place:
             output.note(f"The provider is busy with others: you are number {place} in line.")
 
-    def is_lost() -> bool:
-        """Where this machine goes on, a provider that is gone ends its part at once."""
-        return bool(conversation.options.fallback) and isinstance(completion, Completion) and completion.connection.gone
+    @property
+    def _connection(self) -> ProviderConnection | None:
+        return self._conversation.core.consumer.connection(self._conversation.options.provider_key)
 
-    async with await _start(conversation, so_far, calls=calls) as completion:
-        if isinstance(completion, Completion):
-            completion.when_placed(placed)
-        async for event in unless_lost(completion.events, is_lost):
-            if isinstance(event, ThinkingDelta) and (thought := edges.thinking(event.text)):
-                if not thinks:
-                    output.note("Thinking …")
-                thinks = True
-                output.event("thinking", text=thought)
-            elif isinstance(event, ContentDelta) and (token := edges.answer(event.text)):
-                text.append(token)
-                output.event("token", text=token)
-                output.text(token, end="")
-        return await completion.final
+    def has_left(self) -> bool:
+        connection = self._connection
+        return connection is None or connection.gone
+
+    def sees(self, target: Target) -> bool:
+        return True  # it says itself what it cannot
+
+    def is_away(self, provider_key: str) -> bool:
+        return self.is_gone(provider_key)
+
+    def is_gone(self, provider_key: str) -> bool:
+        connection = self._connection
+        return connection is not None and connection.gone
+
+    def quiet(self, provider_key: str) -> float:
+        connection = self._connection
+        return 0.0 if connection is None else max(0.0, connection.quiet - 2 * connection.stream.rtt)
+
+    def look_for(self, provider_key: str) -> bool:
+        return False  # whoever sits at the terminal asks again
+
+    def has_model(self, target: Target, model_sha256: str) -> bool:
+        return False
+
+    def name_of(self, provider_key: str) -> str:
+        return short_key(provider_key)
 
 
-async def _start(conversation: _Chat, so_far: str, *, calls: bool = True) -> Completion | LocalCompletion:
-    core, options, history = conversation.core, conversation.options, conversation.history
-    output = conversation.output
+class _Here:
+    """This machine, which loads `--local-model` when it is asked. Implements LocalResponder."""
+
+    def __init__(self, conversation: _Chat, calls: bool) -> None:
+        self._conversation, self._calls = conversation, calls
+        self.answers = conversation.where == LOCAL
+        """Whether what comes now is its own."""
+        self.final: CompletionFinal | None = None
+
+    def is_here(self) -> bool:
+        """Whether it could answer without fetching anything."""
+        name = _name_here(self._conversation)
+        return bool(self._conversation.local_id) or not name or self._conversation.core.machine.named(name) is not None
+
+    def sees(self, target: Target) -> bool:
+        return True
+
+    async def can_answer(self) -> bool:
+        return True  # an option says that it is to; what it lacks is told then
+
+    def continues(self, model_sha256: str) -> bool:
+        return True
+
+    async def describe(self, model_sha256: str = "") -> str:
+        self.answers = True
+        return await _load_here(self._conversation)
+
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+        await _load_here(self._conversation)
+        async with await self._start(question) as completion:
+            yield Began("", continues=True)
+            async for part in _parts(completion.events):
+                yield part
+            self.final = await completion.final
+
+    async def _start(self, question: Question) -> LocalCompletion:
+        core, options, history = self._conversation.core, self._conversation.options, self._conversation.history
+        tools = self._conversation.tools.tools if self._conversation.tools is not None else ()
+        choice = ToolChoice() if self._calls else ToolChoice(ToolMode.NONE)
+        model = core.machine.loaded_here(self._conversation.local_id)
+        if model is None:
+            raise ModelError("The local model was unloaded.")
+        request = CompletionRequest(
+            request_id=str(uuid.uuid4()),
+            history=await read_history(history),
+            sampling=SamplingParams(temp=options.temp, predict=question.parameters.max_tokens),
+            owner=LOCAL,
+            continue_from=question.so_far,
+            tools=tools,
+            tool_choice=choice if tools else ToolChoice(),
+        )
+        return LocalCompletion(model, request, capture_thinking=True)
+
+
+async def _parts(events: AsyncIterator[Event]) -> AsyncGenerator[str | Thinking, None]:
+    async for event in events:
+        if isinstance(event, ThinkingDelta):
+            yield Thinking(event.text)
+        elif isinstance(event, ContentDelta):
+            yield event.text
+
+
+async def _start(conversation: _Chat, so_far: str = "", *, calls: bool = True) -> Completion:
+    core, options, output = conversation.core, conversation.options, conversation.output
     tools = conversation.tools.tools if conversation.tools is not None else ()
     choice = ToolChoice() if calls else ToolChoice(ToolMode.NONE)
-    if conversation.where == DELEGATED:
-        params = GenerationParams(
-            temp=UNSET if options.temp is None else options.temp,
-            predict=UNSET if options.predict is None else options.predict,
-        )
-        return await core.consumer.completion(
-            conversation.model_id,
-            history,
-            generation_params=params,
-            capture_thinking=True,
-            on_upload=lambda there, size: output.event("upload", sent=there, total=size),
-            **wire_tools(tools, choice),
-        )
-    model = core.machine.loaded_here(conversation.model_id)
-    if model is None:
-        raise ModelError("The local model was unloaded.")
-    request = CompletionRequest(
-        request_id=str(uuid.uuid4()),
-        history=await read_history(history),
-        sampling=SamplingParams(temp=options.temp, predict=options.predict),
-        owner=LOCAL,
-        continue_from=so_far,
-        tools=tools,
-        tool_choice=choice if tools else ToolChoice(),
+    params = GenerationParams(
+        temp=UNSET if options.temp is None else options.temp,
+        predict=UNSET if options.predict is None else options.predict,
     )
-    return LocalCompletion(model, request, capture_thinking=True)
+    return await core.consumer.completion(
+        conversation.model_id,
+        conversation.history,
+        generation_params=params,
+        capture_thinking=True,
+        on_upload=lambda there, size: output.event("upload", sent=there, total=size),
+        **wire_tools(tools, choice),
+    )
 
 
 def _show_stats(output: Output, where: str, stats: Stats | None, seconds: float) -> None:

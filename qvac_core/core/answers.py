@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 
-from qvac_core.core.answering import Question, chat_history
+from qvac_core.core.answering import LocalResponder, Question, RemoteResponder, chat_history
 from qvac_core.core.asking import AnswerRun, Asking, ended
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import AnswerPlace, Conversation, CoreEvent, Message, Parameters, Target
@@ -73,6 +74,7 @@ class Answers:
 
     def __init__(self, asking: Asking, events: EventHub) -> None:
         self._asking = asking
+        self._events = events
         self._streams: dict[str, AnswerStream] = {}
         self._tasks = TaskOwner()
         self._unsubscribe = events.subscribe(self._on_event)
@@ -81,6 +83,21 @@ class Answers:
         """Ends every answer."""
         self._unsubscribe()
         await self._tasks.close()
+
+    @asynccontextmanager
+    async def by(self, remote: RemoteResponder, local: LocalResponder) -> AsyncIterator[Answers]:
+        """Answers of these two, who have loaded what they answer with; until the end of the block."""
+        asking = self._asking.by(remote, local)
+        answers = Answers(asking, self._events)
+        try:
+            yield answers
+        finally:
+            await answers.close()
+            await asking.close()
+
+    def settings(self) -> ChatSettings:
+        """What a person has set, from which terms are made."""
+        return self._asking.settings()
 
     def ask(
         self,
@@ -91,18 +108,20 @@ class Answers:
         parameters: Parameters | None = None,
         terms: ChatSettings | None = None,
         tools: ToolRounds | None = None,
+        ahead_here: bool = True,
     ) -> AnswerStream:
         """Starts at once. history: up to the question, which is last; pictures as their files' bytes.
 
         target: a provider's key with the name of a model, or this machine; others: who goes on when it goes away, in
         this order. terms: fallback, hedging and the longest answer in place of the settings. tools: none where None.
+        ahead_here: whether this machine may compute before it is wanted.
         """
         conversation = Conversation("", "", 0.0, 0.0, target=target, others=tuple(others))
         conversation = replace(conversation, parameters=parameters or Parameters())
         run = AnswerRun(
             conversation, Message(new_id(), "assistant", "", time.time(), status="streaming"), lambda event: None
         )
-        run.terms, run.tools = terms, tools or NO_TOOLS
+        run.terms, run.tools, run.ahead_here = terms, tools or NO_TOOLS, ahead_here
         question = Question(run.message.id, target, chat_history(history), parameters=conversation.parameters)
 
         def start(stream: AnswerStream) -> asyncio.Task[None]:

@@ -74,6 +74,7 @@ class AnswerRun:
     keep: Callable[[Message, bool], None] = lambda message, at_once: None
     terms: ChatSettings | None = None
     tools: ToolRounds | None = None  # in place of those of the conversation
+    ahead_here: bool = True  # whether this machine may begin before it is wanted
     patience: asyncio.Timeout | None = None  # with the provider, while it is asked
     handed_over: bool = False  # a person did not want to wait for it any more
     ahead: Ahead | None = None  # what this machine begins while a provider is silent
@@ -109,6 +110,16 @@ class Asking:
         self._tools = tools
         self._tasks = TaskOwner()
         self._first_words = FirstWords()
+
+    def by(self, remote: RemoteResponder, local: LocalResponder) -> Asking:
+        """The same by others, with the same memory of who is slow. Whoever asks for it closes it."""
+        other = Asking(remote, local, self._settings)
+        other._first_words = self._first_words
+        return other
+
+    def settings(self) -> ChatSettings:
+        """What holds now for answers without terms of their own."""
+        return self._settings()
 
     async def close(self) -> None:
         """When no answer is given any more: await what was left behind."""
@@ -332,8 +343,8 @@ class Asking:
         shows = any(message.pictures for message in question.history)
         if target is None or shows or run.message.tools or run.conversation.tools.servers:
             return
-        if target == Target() and run.ahead is not None:
-            return  # this machine is at it
+        if target == Target() and (run.ahead is not None or not run.ahead_here):
+            return  # this machine is at it, or must not be yet
         responder: Responder = self._remote if target.provider_key else self._local
         rest = self._rest_of(run, question, target)
         name = self._remote.name_of(target.provider_key) if target.provider_key else "This machine"
@@ -348,8 +359,8 @@ class Asking:
             self._tasks.start(second.ahead.close(), "a second answer that is not wanted")
 
     async def _compute_ahead(self, run: AnswerRun, question: Question, waiting: Sequence[Target]) -> None:
-        if run.second is not None and run.second.target == Target():
-            return  # it is at it
+        if not run.ahead_here or (run.second is not None and run.second.target == Target()):
+            return  # it must not be at it yet, or is
         target, continues = await self._who_goes_on(run, waiting)
         shows = any(message.pictures for message in question.history)
         if run.message.tools or run.conversation.tools.servers:
