@@ -12,8 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from qvac_core.core.state import Message, Notice
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import StoreError
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from qvac_core.core.answering import LocalResponder, Question, RemoteResponder, 
 from qvac_core.core.asking import AnswerRun, Asking, ended
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import AnswerPlace, Conversation, CoreEvent, Message, Parameters, Target
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.tool_rounds import NO_TOOLS, ToolRounds
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.store.conversations import new_id
 from qvac_core.store.settings import ChatSettings
+from qvac_core.tasks import TaskOwner
 
 
 class AnswerStream:

@@ -43,13 +43,13 @@ from qvac_core.core.state import (
     Target,
     ToolUse,
 )
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.tool_rounds import NO_TOOLS, ToolRounds
 from qvac_core.core.tool_turns import is_open, settled, with_use
 from qvac_core.delegation.failures import Reason
 from qvac_core.delegation.life_signs import stopped_answering
 from qvac_core.errors import DelegationError, QvacError
 from qvac_core.store.settings import ChatSettings
+from qvac_core.tasks import TaskOwner
 
 # How long nothing may come of a provider before who goes on begins the answer anew (seconds).
 ANEW_SECONDS = 3.0

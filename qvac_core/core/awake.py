@@ -20,7 +20,7 @@ from qvac_core.core.state import (
     RequestEnded,
     RequestStarted,
 )
-from qvac_core.core.tasks import TaskOwner
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -40,7 +40,6 @@ from qvac_core.core.state import (
     ProvidersChanged,
     Target,
 )
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.tool_rounds import NO_TOOLS, ToolRounds
 from qvac_core.core.tool_turns import turns_of
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
@@ -51,6 +50,7 @@ from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import new_id
 from qvac_core.store.message_search import MessageSearch
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 TITLE_LETTERS = 48
 # A streaming answer reaches the disk this often (seconds): a power cut costs at most this much of it.

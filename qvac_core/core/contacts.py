@@ -35,7 +35,6 @@ from qvac_core.core.state import (
     Stage,
     Target,
 )
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.waking import Sleepers
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.connection import ProviderConnection
@@ -60,6 +59,7 @@ from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models, by_name, model_title
 from qvac_core.store.records import KnownProvider
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 # What we ask for; a provider of ours answers with its owner's own limits, the original takes it as it is.
 CONTEXT_TOKENS = 4096

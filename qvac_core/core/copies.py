@@ -18,10 +18,10 @@ from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library_sources import Offer
 from qvac_core.core.machine import Machine
 from qvac_core.core.state import CoreEvent, ProviderEntry, ProvidersChanged
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.messages import BundleEntry, CopyEntry
 from qvac_core.errors import QvacError
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.state import DictationEnded, DictationHeard, ErrorInfo, Target
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.live_speech import Committed, LiveFinished, LiveSession, Tentative
 from qvac_core.errors import QvacError
+from qvac_core.tasks import TaskOwner
 
 OpenSession = Callable[[Target, str], Awaitable[LiveSession]]
 """(listener, language): a session of whoever listens. Raises QvacError."""

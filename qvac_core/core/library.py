@@ -34,11 +34,11 @@ from qvac_core.core.library_state import (
 )
 from qvac_core.core.machine import Machine
 from qvac_core.core.state import AnswerFinished, CoreEvent, Message, SettingChanged, SharedModelsChanged
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import Device, LibraryModel
 from qvac_core.engines.library import Library
 from qvac_core.errors import ModelError
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 ENOUGH_TOKENS = 16  # of an answer whose speed says something
 

@@ -19,7 +19,6 @@ from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library_sources import Neighbours, address_name
 from qvac_core.core.library_state import DownloadChanged, DownloadState
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.download import Copier
 from qvac_core.engines.interface import DownloadProgress, LibraryModel
 from qvac_core.engines.language_names import translation_title
@@ -38,6 +37,7 @@ from qvac_core.models import (
 )
 from qvac_core.store.downloads import KeptDownload
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

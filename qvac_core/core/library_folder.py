@@ -24,7 +24,6 @@ import msgspec
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library_state import ModelsFolder, ModelsFolderChanged, Move, MoveState
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.library import Library
 from qvac_core.engines.move_models import (
     Journal,
@@ -44,6 +43,7 @@ from qvac_core.store.disk import make_folder, store_error, write_atomically
 from qvac_core.store.folders import DataDir
 from qvac_core.store.settings_file import SettingsFile
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library_state import FoundChanged, FoundModel, FoundProgram
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.found_models import Home, Program, find_programs, program_of
 from qvac_core.engines.library import Library
+from qvac_core.tasks import TaskOwner
 
 
 class FoundPrograms:

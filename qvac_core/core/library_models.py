@@ -13,7 +13,6 @@ from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library_catalog import KINDS
 from qvac_core.core.library_state import Ability, LibraryChanged, ModelHere, Removal
 from qvac_core.core.machine import Machine, display_name
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.engines.library import Library
 from qvac_core.engines.model_facts import ModelFacts, facts_of
@@ -22,6 +21,7 @@ from qvac_core.engines.model_kind import CHAT_TYPE, SPEECH_TYPE, TRANSLATION_TYP
 from qvac_core.errors import ModelError, StoreError
 from qvac_core.models import by_sha256
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import StoreError
 from qvac_core.store.days import day_of
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,6 @@ from qvac_core.core.local_translation import translate_here
 from qvac_core.core.model_options import OptionsOfModel, check_options
 from qvac_core.core.model_servers import ModelsAtServers, NoServers
 from qvac_core.core.state import AnswerStats, SharedModel, SharedModelsChanged, Target
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.translators import Route, route
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.held_models import KnownModel
@@ -78,6 +77,7 @@ from qvac_core.errors import LocalProtocolError, ModelError
 from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
 from qvac_core.store.settings import ModelOptions, Settings, SharingSettings
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 THIS_MACHINE = "This machine"
 

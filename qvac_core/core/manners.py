@@ -18,8 +18,8 @@ from qvac_core.core.manners_state import MannersChanged as MannersChanged
 from qvac_core.core.manners_state import MannersRule as MannersRule
 from qvac_core.core.pausing import PauseReason, Pausing
 from qvac_core.core.serving_hours import ServingHours
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.store.settings import MannersSettings
+from qvac_core.tasks import TaskOwner
 
 LOOK_EVERY = 5.0  # seconds; an owner who comes back waits no longer for the GPU
 MEGABYTE = 1_000_000

@@ -24,7 +24,6 @@ from qvac_core.core.model_servers_state import (
     ServerState,
 )
 from qvac_core.core.served_models import checked_name, find, kind_of, models_of, parallel_of, seen
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.engines.model_kind import EMBEDDING_TYPE
 from qvac_core.engines.openai_address import base_address, place_of
@@ -36,6 +35,7 @@ from qvac_core.store.records import ModelServer
 from qvac_core.store.server_keys import ServerKeys, checked_key
 from qvac_core.store.settings import Settings
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from qvac_core.codec import Address
 from qvac_core.core.config import CoreConfig
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.dht_rpc import AddressesChanged, Event, NetworkChanged, WakeUp
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair, MulticastDns
@@ -19,6 +18,7 @@ from qvac_core.hyperdht.client.connect import CONNECT_LIMIT
 from qvac_core.hyperdht.dht import DEFAULT_PORT
 from qvac_core.hyperdht.lan.local_network import networks_of, own_networks
 from qvac_core.store.known_nodes import file_of_network, load_known_nodes, prune_networks, save_known_nodes
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from qvac_core.core.state import CoreEvent, Notice
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import QvacError
 from qvac_core.store.disk import write_atomically
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,6 @@ from qvac_core.core.heard_elsewhere import Listeners, heard_to_the_end
 from qvac_core.core.machine import THIS_MACHINE, Machine
 from qvac_core.core.speech import Speech
 from qvac_core.core.state import ProviderEntry, SpeechChoice, Target
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.completion_request import schema_of
 from qvac_core.delegation.connection import ProviderConnection
@@ -83,6 +82,7 @@ from qvac_core.engines.speech import AudioFile, Segment, TranscriptionEvent
 from qvac_core.engines.speech import Finished as HeardOut
 from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.models import by_name, model_title
+from qvac_core.tasks import TaskOwner
 
 LIST_FRESH = 5.0  # seconds for which a provider's list of models is taken as it was
 LIST_SECONDS = 3.0  # for all providers to tell, before those that did are told of

@@ -18,7 +18,6 @@ from qvac_core.core.programs_state import (
     ProgramsState,
     Tried,
 )
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.endpoint.calls import CallBook
 from qvac_core.endpoint.guard import Guard, checked_origins
 from qvac_core.endpoint.interface import Ability, Call, Reach
@@ -27,6 +26,7 @@ from qvac_core.errors import LocalProtocolError, QvacError
 from qvac_core.store.program_token import ProgramToken
 from qvac_core.store.settings import ProgramsSettings, Settings
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from qvac_core.core.state import CoreEvent

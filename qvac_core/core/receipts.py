@@ -18,7 +18,6 @@ import msgspec
 from msgspec import UNSET
 
 from qvac_core.core.receipts_room import Checked, KeptReceipt, ReceiptQuery, ReceiptsChanged, ReceiptSide, ReceiptState
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.messages import GuestWord, OfferedReceipt
 from qvac_core.delegation.receipt_exchange import refused
 from qvac_core.delegation.receipts import (
@@ -40,6 +39,7 @@ from qvac_core.errors import QvacError, RemoteProtocolError, StoreError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.disk import replaced_text, store_error
 from qvac_core.store.folders import keep_from_own_files
+from qvac_core.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from qvac_core.store.store import Store

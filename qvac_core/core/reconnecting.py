@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random, SystemRandom
 
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import QvacError
+from qvac_core.tasks import TaskOwner
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 JITTER = 0.2

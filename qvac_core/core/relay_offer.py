@@ -18,11 +18,11 @@ from qvac_core.core.event_hub import EventHub
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.relay_offer_state import RelayOffer, RelayOfferChanged, RelayPhase
 from qvac_core.core.state import AccessChanged, AccessKey, CoreEvent
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import KeyPair, RelayEvent, RelayPolicy, RelayServer
 from qvac_core.store.settings import RelayUsers
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

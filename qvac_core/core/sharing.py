@@ -39,7 +39,6 @@ from qvac_core.core.state import (
     SharingPhase,
     SharingState,
 )
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.waiting_times import WaitingTimes
 from qvac_core.delegation import admission, events
 from qvac_core.delegation.admission import DENIED_SECONDS, AccessPolicy, Allowance, Limits, network_group
@@ -57,6 +56,7 @@ from qvac_core.store.knocks import MAX_KNOCKS
 from qvac_core.store.receipt_records import ReceiptSide
 from qvac_core.store.settings import Admission, SharingSettings
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 

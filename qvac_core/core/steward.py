@@ -12,11 +12,11 @@ from qvac_core.core.download_state import DownloadChanged
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.machine import Machine
 from qvac_core.core.pausing import PauseReason, Pausing
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.failures import Code, Rejection
 from qvac_core.delegation.messages import LogLine, Manage, ManagedDownload, ManagedModel, ManageReply
 from qvac_core.errors import QvacError
 from qvac_core.store.records import LogEntry
+from qvac_core.tasks import TaskOwner
 
 LOG_LINES = 50
 

@@ -32,11 +32,11 @@ from qvac_core.core.state import (
     Target,
     TranscriptProgress,
 )
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.speech import Finished, Progress, Segment, SpeechEnd, TranscriptionEvent
 from qvac_core.errors import ModelError, QvacError, StoreError
 from qvac_core.store.conversations import new_id
 from qvac_core.store.store import Store
+from qvac_core.tasks import TaskOwner
 
 KEEP_EVERY = 1.0
 """Seconds between two writes of a growing transcript: a power cut costs at most so much of it."""

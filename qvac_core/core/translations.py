@@ -11,9 +11,9 @@ from typing import Protocol
 from qvac_core.core.answering import TranslationWish
 from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.state import ErrorInfo, TranslationChanged
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.translating import Anew, TranslationPart
 from qvac_core.errors import QvacError
+from qvac_core.tasks import TaskOwner
 
 Translate = Callable[[TranslationWish], AsyncGenerator[TranslationPart, None]]
 """The translation in pieces; closing it cancels. Raises QvacError."""

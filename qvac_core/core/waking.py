@@ -16,11 +16,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.wake_on_lan import MOST_ADDRESSES, Lan, is_card, own_addresses, own_networks, send_wake_up
 from qvac_core.delegation.failures import Code, Rejection
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.disk import write_atomically
+from qvac_core.tasks import TaskOwner
 from qvac_core.threads import make_in_thread
 
 logger = logging.getLogger(__name__)

@@ -90,6 +90,7 @@ from qvac_core.errors import (
     QvacError,
     RemoteProtocolError,
 )
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 
@@ -194,11 +195,11 @@ class Consumer:
         self._loads: dict[str, ProviderConnection] = {}
         self._working: dict[str, ProviderConnection] = {}  # requests other than answers, by their id
         self._transcripts: dict[str, Transcript] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = TaskOwner(heard=(QvacError, TimeoutError))
         self._speech_configs: dict[str, WhisperConfig] = {}
         self._closed = False
         self.closing = False
-        self._receipts = None if receipts is None else ReceiptExchange(receipts, self._own)
+        self._receipts = None if receipts is None else ReceiptExchange(receipts, self._tasks.own)
         self._files: dict[bytes, dict[str, ModelEntry]] = {}  # by provider and name, as it said last
         self._sources: dict[str, str] = {}  # of models that were loaded, by id
 
@@ -245,9 +246,8 @@ class Consumer:
             left = deadline - loop.time()
             task = self._connecting.get(key)
             if task is None:
-                task = loop.create_task(self._open_once(key, max(left, default), force_new))
+                task = self._tasks.start(self._open_once(key, max(left, default), force_new), "connect to a provider")
                 self._connecting[key] = task
-                self._own(task)
             try:
                 return await self._share(task, key, left)
             except TimeoutError:
@@ -278,25 +278,13 @@ class Consumer:
             connection.on_greeted = lambda: exchange.begin(connection)
         self._connections[key] = connection
         self._connected_once = True
-        self._own(connection.task)
+        self._tasks.own(connection.task)
         connection.task.add_done_callback(lambda _: self._forget_connection(connection))
         return connection
 
     def _forget_connection(self, connection: ProviderConnection) -> None:
         if self._connections.get(connection.public_key) is connection:
             del self._connections[connection.public_key]
-
-    def _own(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.add(task)
-
-        def done(task: asyncio.Task[Any]) -> None:
-            self._tasks.discard(task)
-            if not task.cancelled() and isinstance(task.exception(), QvacError | TimeoutError | None):
-                return  # whoever waited has heard of it
-            if not task.cancelled():
-                logger.error("a task of the consumer failed", exc_info=task.exception())
-
-        task.add_done_callback(done)
 
     async def _retire(self, connection: ProviderConnection) -> None:
         """Close a connection in a way that a JavaScript provider survives: its answers are left properly first."""
@@ -494,8 +482,7 @@ class Consumer:
         self, kept: ProviderConnection, message: CompletionStream, delegate: Delegate
     ) -> Completion | None:
         """None when the probe that went ahead of the request was not answered."""
-        probe = asyncio.get_running_loop().create_task(self._is_there(kept, delegate))
-        self._own(probe)
+        probe = self._tasks.start(self._is_there(kept, delegate), "probe of a provider")
         await asyncio.sleep(0)  # it is in front of a request that may be long, and in one packet with a short one
         if kept.closed:
             return None
@@ -503,7 +490,7 @@ class Consumer:
         try:
             return run if await probe else None
         except BaseException:
-            self._own(asyncio.get_running_loop().create_task(run.leave()))
+            self._tasks.start(run.leave(), "leaving an answer")
             raise
 
     def _begin(
@@ -518,7 +505,7 @@ class Consumer:
             tools=tools,
         )
         self._runs[run.request_id] = run
-        self._own(run.task)
+        self._tasks.own(run.task)
         asked_at, size = time.time(), len(encode(message))
         run.task.add_done_callback(lambda _: self._forget_run(run))
         run.task.add_done_callback(
@@ -650,7 +637,7 @@ class Consumer:
         lines = lines_from(connection, message, delegate.timeout or self._waits.idle)
         run = TranslationRun(its_id, lines, stop, connection, several=bool(several))
         self._runs[its_id] = run
-        self._own(run.task)
+        self._tasks.own(run.task)
         asked_at, size = time.time(), len(encode(message))
         run.task.add_done_callback(lambda _: self._runs.pop(its_id, None))
         run.task.add_done_callback(
@@ -710,8 +697,7 @@ class Consumer:
         async with asyncio.TaskGroup() as group:
             for connection in list(self._connections.values()):
                 group.create_task(connection.close())
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
+        await self._tasks.settle()
 
     async def transcribe(
         self,
@@ -767,7 +753,7 @@ class Consumer:
         delegate = delegate or self._delegate_of(model_id)
         connection = await self._ready(delegate)
         live = RemoteLive(connection, model_id, options, request_id or str(uuid.uuid4()))
-        self._own(live.task)
+        self._tasks.own(live.task)
         asked_at = time.time()
         live.task.add_done_callback(
             lambda _: self._served(
@@ -792,7 +778,7 @@ class Consumer:
             return await self._ask(connection, message, expect, delegate.timeout or self._waits.work)
         except asyncio.CancelledError:
             if not connection.closed:
-                self._own(asyncio.get_running_loop().create_task(connection.stop_request(request_id)))
+                self._tasks.start(connection.stop_request(request_id), "stopping a request")
             raise
         finally:
             self._working.pop(request_id, None)

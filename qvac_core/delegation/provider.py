@@ -54,6 +54,7 @@ from qvac_core.delegation.turns import Turns
 from qvac_core.errors import QvacError, RemoteProtocolError
 from qvac_core.hyperdht import Refusal, Stranger
 from qvac_core.rendezvous.places import Bounds, Full, Place, who_gives_way
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Provider:
         self._sessions: dict[Session, asyncio.TimerHandle | None] = {}
         self._dismissed: set[Session] = set()
         self._ended = asyncio.Event()
-        self._endings: set[asyncio.Task[None]] = set()
+        self._endings = TaskOwner()
         self._knock_limit = KnockLimit(bounds.knocks, bounds.knocks_per_address, bounds.knocks_per_network)
         self._knocking: dict[Rpc, None] = {}  # that said nothing yet, the oldest first
         self.denials = Denials()
@@ -297,9 +298,7 @@ class Provider:
             session.stop_unshared()
 
     def _end_soon(self, session: Session, why: OwnerStop) -> None:
-        task = asyncio.get_running_loop().create_task(self._end(session, why))
-        self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
+        self._endings.start(self._end(session, why), "end of a session")
 
     async def _end(self, session: Session, why: OwnerStop) -> None:
         """Its open answers get their last line, then the connection closes."""
@@ -373,8 +372,7 @@ class Provider:
             async with asyncio.TaskGroup() as group:
                 for session in list(self._sessions):
                     group.create_task(self._end(session, SHARING_OFF))
-            if self._endings:
-                await asyncio.wait(set(self._endings))
+            await self._endings.settle()
             while self._sessions:
                 self._ended.clear()
                 await self._ended.wait()

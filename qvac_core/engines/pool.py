@@ -27,6 +27,7 @@ from qvac_core.engines.interface import (
 )
 from qvac_core.engines.request_defaults import with_defaults
 from qvac_core.errors import ModelError
+from qvac_core.tasks import TaskOwner
 
 log = logging.getLogger("qvac.engines")
 
@@ -143,7 +144,7 @@ class ModelPool:
         self._on_changed = on_changed or (lambda: None)
         self._on_used = on_used or (lambda model: None)
         self._entries: dict[str, _Entry] = {}
-        self._unloading: set[asyncio.Task[None]] = set()
+        self._unloading = TaskOwner()
         self._closed = False
 
     def loaded(self) -> tuple[PooledModel, ...]:
@@ -192,7 +193,7 @@ class ModelPool:
         for key, entry in list(self._entries.items()):
             if entry.leases == 0 and entry.waiters == 0 and sha256 in ("", entry.library_model.sha256):
                 self._forget(key, entry)
-        await self._finish_unloading()
+        await self._unloading.settle()
 
     def idle_changed(self) -> None:
         """Models that nobody uses may stay for another time from now on."""
@@ -206,14 +207,14 @@ class ModelPool:
         for key, entry in list(self._entries.items()):
             if entry.library_model.path == library_model.path:
                 self._forget(key, entry)
-        await self._finish_unloading()
+        await self._unloading.settle()
 
     async def close(self) -> None:
         """Unload everything, leases or not."""
         self._closed = True
         for key, entry in list(self._entries.items()):
             self._forget(key, entry)
-        await self._finish_unloading()
+        await self._unloading.settle()
 
     # --- Loading --------------------------------------------------------------------------------------------------
 
@@ -309,9 +310,7 @@ class ModelPool:
         """Take it out at once, so that the next acquire loads anew; end it in the background, awaited by `close`."""
         self._stop_idling(entry)
         self._entries.pop(key, None)
-        task = asyncio.get_running_loop().create_task(self._end(entry))
-        self._unloading.add(task)
-        task.add_done_callback(self._unloading.discard)
+        self._unloading.start(self._end(entry), "unloading a model")
 
     async def _end(self, entry: _Entry) -> None:
         if not entry.loading.done():
@@ -320,7 +319,3 @@ class ModelPool:
         if (model := entry.loaded) is not None:
             await model.unload()
         self._on_changed()
-
-    async def _finish_unloading(self) -> None:
-        if self._unloading:
-            await asyncio.gather(*self._unloading)

@@ -30,6 +30,7 @@ from qvac_core.rendezvous.handshake import Session
 from qvac_core.rendezvous.holepuncher import Holepuncher, RandomPunches
 from qvac_core.rendezvous.records import Records
 from qvac_core.rendezvous.router import LocalServer, Router
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class LocalNode:
         self.attempts: set[Attempting] = set()
         self.punchings: set[Punched] = set()
         self.pairings: set[asyncio.Task[None]] = set()
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = TaskOwner()
         self._relays: Cache[bytes, tuple[Address, ...]] = Cache(max_size=2 * _REMEMBERED_RELAYS, max_age=0)
 
     @property
@@ -200,15 +201,12 @@ class LocalNode:
 
     def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """A task that ends with this node; what it raises is logged."""
-        task = asyncio.create_task(work, name=name)
-        self.tasks.add(task)
-        task.add_done_callback(self._on_task_done)
-        return task
+        return self._tasks.start(work, name)
 
-    def _on_task_done(self, task: asyncio.Task[Any]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("%s failed", task.get_name(), exc_info=error)
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[Any]]:
+        """Those of `spawn` that have not ended."""
+        return self._tasks.tasks
 
     # Requests of others
 

@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random, SystemRandom
 from types import TracebackType
@@ -27,6 +26,7 @@ from qvac_core.hyperdht.server.limits import FirewallFunction
 from qvac_core.hyperswarm.membership import Discovery, Membership
 from qvac_core.hyperswarm.peer import BACKOFFS, JITTER, Peer
 from qvac_core.rendezvous.messages import NoisePayload
+from qvac_core.tasks import TaskOwner
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Swarm:
         self._retries: dict[bytes, asyncio.TimerHandle] = {}
         self._discoveries: dict[bytes, Discovery] = {}
         self._leaving: dict[bytes, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = TaskOwner()
         self._flushes: list[tuple[set[bytes], asyncio.Future[bool]]] = []
         self._listening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -645,7 +645,7 @@ class Swarm:
             if not self._listening.cancelled():
                 self._listening.exception()
         await self.server.close()
-        tasks = list(self._tasks)
+        tasks = self._tasks.tasks
         for work in tasks:
             work.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -659,13 +659,4 @@ class Swarm:
         async def run() -> None:
             await work
 
-        task = asyncio.create_task(run(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_done)
-        return task
-
-    def _on_task_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        with suppress(asyncio.CancelledError):
-            if (error := task.exception()) is not None:
-                logger.error("%s failed", task.get_name(), exc_info=error)
+        return self._tasks.start(run(), name)

@@ -12,8 +12,8 @@ import pytest
 from qvac_core.core import hedging
 from qvac_core.core.answering import Began
 from qvac_core.core.hedging import LEAST_SECONDS, MOST_SECONDS, UNKNOWN_SECONDS, FirstWords, left_behind
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import ConnectionClosed, ModelError
+from qvac_core.tasks import TaskOwner
 from tests.unit.memory_stream import run
 from tests.unit.test_core_chats import REMOTE, STATS, WORKSHOP, Scene, Scripted, play
 

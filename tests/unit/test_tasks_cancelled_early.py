@@ -11,10 +11,10 @@ import pytest
 from app.tasks import Tasks
 from qvac_core.api.functions import Answer
 from qvac_core.core.local_completion import LocalCompletion
-from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import InferenceCancelled
 from qvac_core.hyperdht.client.connect import Attempt
+from qvac_core.tasks import TaskOwner
 from tests.unit.memory_stream import run
 from tests.unit.scripted_engine import ScriptedModel
 

@@ -5,35 +5,51 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from qvac_core.errors import QvacError
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class TaskOwner:
     """Starts tasks and, at the end, cancels and awaits all of them. A mistake of ours in a task is logged once.
 
-    A QvacError is a sentence for whoever waits for the task, and no mistake.
+    A QvacError is a sentence for whoever waits for the task, and no mistake. heard: what they hear for certain,
+    which is not logged at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heard: tuple[type[BaseException], ...] = ()) -> None:
+        self._heard = heard
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    def start(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[Any]]:
+        """Those that have not ended."""
+        return frozenset(self._tasks)
+
+    def start(self, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Raises RuntimeError when this is closed: nobody would end it."""
         if self._closed:
             coroutine.close()
             raise RuntimeError("closed")
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        self.own(task)
+        return task
+
+    def own(self, task: asyncio.Task[Any]) -> None:
+        """One that somebody else started and leaves to this owner."""
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
+        if isinstance(error, self._heard):
+            return
         if isinstance(error, QvacError):
             logger.warning("%s: %s", task.get_name(), error)
         elif error is not None:
@@ -53,7 +69,14 @@ class TaskOwner:
         self._closed = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def settle(self) -> None:
+        """Wait until none runs, those included that are started meanwhile."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+            await asyncio.sleep(0)  # the callbacks that take them out need a turn of the loop
+
     async def close(self) -> None:
+        """Cancel all tasks and await their ends; no new ones may start."""
         self._closed = True
         await asyncio.sleep(0)  # every task takes its first step, as in `end`
         tasks = tuple(self._tasks)
