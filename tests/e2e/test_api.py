@@ -395,79 +395,70 @@ def test_a_guest_loads_asks_stops_and_gives_back(bootstrap: str, small_model_pat
 # --- Of a core itself -----------------------------------------------------------------------------------------------
 
 
-def test_a_core_takes_its_models_from_another_folder(small_model_path: Path, tmp_path: Path) -> None:
-    async def test() -> None:
-        folder = tmp_path / "models"
-        folder.mkdir()
-        (folder / small_model_path.name).symlink_to(small_model_path.absolute())
-        names = []
-        for models_folder in (folder, None):
-            async with Core(
-                CoreConfig(tmp_path / "data", bytes(32), bootstrap=(NOBODY,), models_folder=models_folder)
-            ) as core:
-                await core.machine._library.scan()
-                names.append([model.name for model in core.machine.chat_models()])
-        assert names[0] and not names[1]
+async def test_a_core_takes_its_models_from_another_folder(small_model_path: Path, tmp_path: Path) -> None:
 
-    asyncio.run(test())
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / small_model_path.name).symlink_to(small_model_path.absolute())
+    names = []
+    for models_folder in (folder, None):
+        async with Core(
+            CoreConfig(tmp_path / "data", bytes(32), bootstrap=(NOBODY,), models_folder=models_folder)
+        ) as core:
+            await core.machine._library.scan()
+            names.append([model.name for model in core.machine.chat_models()])
+    assert names[0] and not names[1]
 
 
-def test_a_folder_is_held_by_one_core_unless_it_is_told_not_to(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with Core(CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,))):
-            with pytest.raises(qvac_core.errors.StoreError):
-                await Core(CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,))).start()
-            async with Core(CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,), exclusive=False)) as beside:
-                assert beside.public_key == KeyPair.from_seed(bytes(32)).public_key.hex()
+async def test_a_folder_is_held_by_one_core_unless_it_is_told_not_to(tmp_path: Path) -> None:
 
-    asyncio.run(test())
+    async with Core(CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,))):
+        with pytest.raises(qvac_core.errors.StoreError):
+            await Core(CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,))).start()
+        async with Core(CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,), exclusive=False)) as beside:
+            assert beside.public_key == KeyPair.from_seed(bytes(32)).public_key.hex()
 
 
-def test_a_core_connects_through_its_relays(tmp_path: Path) -> None:
+async def test_a_core_connects_through_its_relays(tmp_path: Path) -> None:
     relay = KeyPair.from_seed(b"\x07" * 32).public_key
 
-    async def test() -> None:
-        async with (
-            await create_testnet(3) as net,
-            Core(CoreConfig(tmp_path, bootstrap=tuple(net.bootstrap), relays=(relay,))) as core,
-        ):
-            assert await core.relays() == (relay.hex(),)
-            await core.start_sharing()
-            assert core._sharing._server is not None and core._sharing._server.relay_through == (relay,)
-
-    asyncio.run(test())
+    async with (
+        await create_testnet(3) as net,
+        Core(CoreConfig(tmp_path, bootstrap=tuple(net.bootstrap), relays=(relay,))) as core,
+    ):
+        assert await core.relays() == (relay.hex(),)
+        await core.start_sharing()
+        assert core._sharing._server is not None and core._sharing._server.relay_through == (relay,)
 
 
 @pytest.mark.parametrize(("admission", "knocks"), [("deny", "false"), ("allow", "true")])
-def test_who_may_enter_is_what_the_settings_say(admission: str, knocks: str, bootstrap: str, tmp_path: Path) -> None:
-    async def test() -> None:
-        config = member(tmp_path, OTHER_SEED, bootstrap)
-        async with Core(config) as before:
-            await before.set_setting("sharing.admission", admission)
-            await before.set_setting("sharing.knocks", knocks)
-        async with Core(config) as core:
-            await core.start_sharing()
-            decision = core._sharing._policy.decide(b"\x01" * 32, 0.0)
-            assert decision is (Decision.ADMIT if admission == "deny" else Decision.KNOCK)
-            await core.set_knocks(False)
-            await core.set_access_mode(AccessMode.ALLOW)
-            assert core._sharing._policy.decide(b"\x01" * 32, 0.0) is Decision.REFUSE
+async def test_who_may_enter_is_what_the_settings_say(
+    admission: str, knocks: str, bootstrap: str, tmp_path: Path
+) -> None:
 
-    asyncio.run(test())
+    config = member(tmp_path, OTHER_SEED, bootstrap)
+    async with Core(config) as before:
+        await before.set_setting("sharing.admission", admission)
+        await before.set_setting("sharing.knocks", knocks)
+    async with Core(config) as core:
+        await core.start_sharing()
+        decision = core._sharing._policy.decide(b"\x01" * 32, 0.0)
+        assert decision is (Decision.ADMIT if admission == "deny" else Decision.KNOCK)
+        await core.set_knocks(False)
+        await core.set_access_mode(AccessMode.ALLOW)
+        assert core._sharing._policy.decide(b"\x01" * 32, 0.0) is Decision.REFUSE
 
 
-def test_the_chosen_model_of_this_machine_answers(
+async def test_the_chosen_model_of_this_machine_answers(
     small_model_path: Path, thinking_model_path: Path, tmp_path: Path
 ) -> None:
-    async def test() -> None:
-        async with Core(CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,))) as core:
-            for path in (small_model_path, thinking_model_path):
-                await core.add_model_file(path)
-            names = [model.name for model in core.machine.chat_models()]
-            assert len(names) == 2
-            for name in names:
-                await core.set_setting("chat.local_model", name)
-                chosen = core.machine._choose("")
-                assert chosen is not None and chosen.name == name
 
-    asyncio.run(test())
+    async with Core(CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,))) as core:
+        for path in (small_model_path, thinking_model_path):
+            await core.add_model_file(path)
+        names = [model.name for model in core.machine.chat_models()]
+        assert len(names) == 2
+        for name in names:
+            await core.set_setting("chat.local_model", name)
+            chosen = core.machine._choose("")
+            assert chosen is not None and chosen.name == name

@@ -118,19 +118,16 @@ def test_live_sound_is_float32() -> None:
             sound_of(wrong)
 
 
-def test_a_mistake_of_an_engine_is_told_as_what_it_is() -> None:
+async def test_a_mistake_of_an_engine_is_told_as_what_it_is() -> None:
     class Broken(ScriptedModel):
         def complete(self, request: CompletionRequest) -> Any:
             raise ZeroDivisionError("in the engine")
 
-    async def main() -> None:
-        answer = LocalCompletion(Broken(), CompletionRequest("r", (ChatMessage("user", "Hi"),), SamplingParams()))
-        with pytest.raises(ZeroDivisionError, match="in the engine"):
-            await answer.text
-        with pytest.raises(ZeroDivisionError, match="in the engine"):
-            [token async for token in answer.token_stream]
-
-    asyncio.run(main())
+    answer = LocalCompletion(Broken(), CompletionRequest("r", (ChatMessage("user", "Hi"),), SamplingParams()))
+    with pytest.raises(ZeroDivisionError, match="in the engine"):
+        await answer.text
+    with pytest.raises(ZeroDivisionError, match="in the engine"):
+        [token async for token in answer.token_stream]
 
 
 def test_an_answer_that_outlived_its_loop_says_so() -> None:

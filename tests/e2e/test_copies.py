@@ -210,46 +210,43 @@ def test_bytes_that_were_tampered_with_are_never_a_model(tmp_path: Path, monkeyp
     two(tmp_path, test)
 
 
-def test_a_machine_that_comes_back_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_that_comes_back_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner ends in the middle, and starts again; then the guest does."""
     model = model_file(tmp_path, 24)
     monkeypatch.setattr(copies, "CHUNK_BYTES", 4096)
 
-    async def main() -> None:
-        async with await create_testnet(4) as net:
-            bootstrap = tuple(net.bootstrap)
-            guest_config = CoreConfig(tmp_path / "guest", bootstrap=bootstrap, go_on=True)
-            owner_config = CoreConfig(tmp_path / "owner", bootstrap=bootstrap)
-            guest = Watched(Core(guest_config))
-            async with guest.core:
-                owner = Watched(Core(owner_config))
-                async with owner.core:
-                    version = await offered(owner, guest, model)
-                    await guest.core.library.download(version, source=owner.core.public_key)
-                    first = await guest.until(DownloadChanged, lambda event: event.downloaded > 0)
-                failed = await state(guest, S.FAILED)
-                assert failed.downloaded >= first.downloaded
-                guest.events.clear()
-                owner = Watched(Core(owner_config))
-                async with owner.core:
-                    await owner.core.start_sharing()
-                    again = await guest.until(DownloadChanged, lambda event: event.downloaded > failed.downloaded)
-                    assert again.state is S.RUNNING
-                    await guest.core.close()
-                    kept = sum(path.stat().st_size for path in (tmp_path / "guest" / "models").rglob("*.part"))
-                    assert kept >= again.downloaded
-                    monkeypatch.setattr(copies, "CHUNK_BYTES", 64 * 1024)
-                    guest = Watched(Core(guest_config))
-                    async with guest.core:
-                        await guest.core.connect_provider(owner.core.public_key)
-                        done = await state(guest, S.DONE)
-                        assert done.downloaded == model.stat().st_size
-                        amounts = [event.entry.amount for event in owner.events if isinstance(event, RequestEnded)]
-                        assert amounts[-1] <= model.stat().st_size - kept
-                        (here,) = await guest.core.library.models()
-                        assert sha256(here.path) == sha256(model)
-
-    asyncio.run(main())
+    async with await create_testnet(4) as net:
+        bootstrap = tuple(net.bootstrap)
+        guest_config = CoreConfig(tmp_path / "guest", bootstrap=bootstrap, go_on=True)
+        owner_config = CoreConfig(tmp_path / "owner", bootstrap=bootstrap)
+        guest = Watched(Core(guest_config))
+        async with guest.core:
+            owner = Watched(Core(owner_config))
+            async with owner.core:
+                version = await offered(owner, guest, model)
+                await guest.core.library.download(version, source=owner.core.public_key)
+                first = await guest.until(DownloadChanged, lambda event: event.downloaded > 0)
+            failed = await state(guest, S.FAILED)
+            assert failed.downloaded >= first.downloaded
+            guest.events.clear()
+            owner = Watched(Core(owner_config))
+            async with owner.core:
+                await owner.core.start_sharing()
+                again = await guest.until(DownloadChanged, lambda event: event.downloaded > failed.downloaded)
+                assert again.state is S.RUNNING
+                await guest.core.close()
+                kept = sum(path.stat().st_size for path in (tmp_path / "guest" / "models").rglob("*.part"))
+                assert kept >= again.downloaded
+                monkeypatch.setattr(copies, "CHUNK_BYTES", 64 * 1024)
+                guest = Watched(Core(guest_config))
+                async with guest.core:
+                    await guest.core.connect_provider(owner.core.public_key)
+                    done = await state(guest, S.DONE)
+                    assert done.downloaded == model.stat().st_size
+                    amounts = [event.entry.amount for event in owner.events if isinstance(event, RequestEnded)]
+                    assert amounts[-1] <= model.stat().st_size - kept
+                    (here,) = await guest.core.library.models()
+                    assert sha256(here.path) == sha256(model)
 
 
 def test_only_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

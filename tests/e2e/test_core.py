@@ -431,20 +431,18 @@ def test_local_answers_and_ones_own_key(small_model_path: Path, tmp_path: Path) 
     ("local_network", "given"),
     [(False, "false"), (True, "true"), (None, "")],
 )
-def test_what_was_given_for_this_run_is_told(tmp_path: Path, local_network: bool | None, given: str) -> None:
-    async def test() -> None:
-        config = CoreConfig(
-            tmp_path, bootstrap=(("127.0.0.1", 9),), local_hosts=("127.0.0.1",), local_network=local_network
-        )
-        async with Core(config) as core:
-            # The other of both is kept: it is for the runs in which nothing is given.
-            await core.set_setting("local_network", "true" if given == "false" else "false")
-            said = await core.given()
-            assert said.get("local_network", "") == given
-            assert core._network.local == (given == "true")
-            assert said["bootstrap"] == "127.0.0.1:9"
-            assert "port" not in said and "relays" not in said
-        async with Core(replace(config, local_hosts=None, port=0)) as core:
-            assert (await core.given())["local_network"] == "false"  # nothing but loopback in a network on loopback
+async def test_what_was_given_for_this_run_is_told(tmp_path: Path, local_network: bool | None, given: str) -> None:
 
-    asyncio.run(test())
+    config = CoreConfig(
+        tmp_path, bootstrap=(("127.0.0.1", 9),), local_hosts=("127.0.0.1",), local_network=local_network
+    )
+    async with Core(config) as core:
+        # The other of both is kept: it is for the runs in which nothing is given.
+        await core.set_setting("local_network", "true" if given == "false" else "false")
+        said = await core.given()
+        assert said.get("local_network", "") == given
+        assert core._network.local == (given == "true")
+        assert said["bootstrap"] == "127.0.0.1:9"
+        assert "port" not in said and "relays" not in said
+    async with Core(replace(config, local_hosts=None, port=0)) as core:
+        assert (await core.given())["local_network"] == "false"  # nothing but loopback in a network on loopback

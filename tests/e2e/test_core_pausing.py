@@ -61,20 +61,18 @@ def test_a_pause_that_cuts_ends_what_runs(tmp_path: Path, small_model_path: Path
     run(test, tmp_path)
 
 
-def test_a_pause_lasts_over_a_restart_and_ends_with_the_sharing(tmp_path: Path) -> None:
-    async def main() -> None:
-        config = CoreConfig(tmp_path, bootstrap=(("127.0.0.1", 9),), local_network=False)
-        until = round(time.time() + 3600)
-        async with Core(config) as core:
-            await core.pausing.pause(until)
-        async with Core(config) as core:
-            assert pauses(core) == [Pause(PauseReason.OWNER, until)]
-            seen: list[object] = []
-            core.subscribe(seen.append)
-            await core.stop_sharing()
-            assert pauses(core) == []
-            assert PausesChanged(()) in seen
-        async with Core(config) as core:
-            assert pauses(core) == []
+async def test_a_pause_lasts_over_a_restart_and_ends_with_the_sharing(tmp_path: Path) -> None:
 
-    asyncio.run(main())
+    config = CoreConfig(tmp_path, bootstrap=(("127.0.0.1", 9),), local_network=False)
+    until = round(time.time() + 3600)
+    async with Core(config) as core:
+        await core.pausing.pause(until)
+    async with Core(config) as core:
+        assert pauses(core) == [Pause(PauseReason.OWNER, until)]
+        seen: list[object] = []
+        core.subscribe(seen.append)
+        await core.stop_sharing()
+        assert pauses(core) == []
+        assert PausesChanged(()) in seen
+    async with Core(config) as core:
+        assert pauses(core) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 
@@ -94,16 +93,14 @@ def test_what_the_samples_say(ports: list[int], arrived: int, nat: Nat) -> None:
 
 
 @pytest.mark.parametrize(("size", "verdict"), [(1, Nat.UNKNOWN), (3, Nat.OPEN), (8, Nat.OPEN)])
-def test_one_network_gets_one_verdict(tmp_path: Path, size: int, verdict: Nat) -> None:
-    async def test() -> None:
-        async with await create_testnet(size) as net:
-            for n in range(6):
-                config = CoreConfig(tmp_path / str(n), bootstrap=tuple(net.bootstrap))
-                async with Diagnosis(config, KeyPair.from_seed(bytes([n]) * 32)) as diagnosis:
-                    report = await diagnosis.network()
-                assert (report.nat, report.firewalled) == (verdict, verdict is not Nat.OPEN)
+async def test_one_network_gets_one_verdict(tmp_path: Path, size: int, verdict: Nat) -> None:
 
-    asyncio.run(test())
+    async with await create_testnet(size) as net:
+        for n in range(6):
+            config = CoreConfig(tmp_path / str(n), bootstrap=tuple(net.bootstrap))
+            async with Diagnosis(config, KeyPair.from_seed(bytes([n]) * 32)) as diagnosis:
+                report = await diagnosis.network()
+            assert (report.nat, report.firewalled) == (verdict, verdict is not Nat.OPEN)
 
 
 def test_it_goes_through_the_relays_that_the_app_goes_through(tmp_path: Path) -> None:

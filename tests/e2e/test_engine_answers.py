@@ -53,7 +53,7 @@ async def test_streaming_statistics_and_determinism(small_model_path: Path) -> N
         assert other.end.stats.cache_tokens == await shared_by_all(model)
 
 
-def test_the_text_is_that_of_plain_llama_cpp(small_model_path: Path) -> None:
+async def test_the_text_is_that_of_plain_llama_cpp(small_model_path: Path) -> None:
     """The reference is llama-cpp-python's own chat completion, in a process of its own: no worker, no scheduler."""
     reference = (
         "import sys, json\n"
@@ -64,24 +64,21 @@ def test_the_text_is_that_of_plain_llama_cpp(small_model_path: Path) -> None:
         "print(json.dumps([answer['choices'][0]['message']['content'], answer['usage']['prompt_tokens']]))\n"
     )
 
-    async def main() -> None:
-        plain = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-c", reference, str(small_model_path), STORY],
-            capture_output=True,
-            check=True,
-            timeout=120,
-        )
-        text, prompt_tokens = json.loads(plain.stdout)
-        async with loaded(small_model_path) as model:
-            ours = await take(model, request(STORY, predict=24))
-        assert ours.text == text
-        assert ours.end.stats.prompt_tokens == prompt_tokens  # the model's own template, token for token
-
-    asyncio.run(main())
+    plain = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", reference, str(small_model_path), STORY],
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    text, prompt_tokens = json.loads(plain.stdout)
+    async with loaded(small_model_path) as model:
+        ours = await take(model, request(STORY, predict=24))
+    assert ours.text == text
+    assert ours.end.stats.prompt_tokens == prompt_tokens  # the model's own template, token for token
 
 
-def test_answers_at_once_are_the_answers_alone(small_model_path: Path) -> None:
+async def test_answers_at_once_are_the_answers_alone(small_model_path: Path) -> None:
     # Batches of other sizes round differently: questions whose beginnings are no close call for the model.
     questions = [
         STORY,
@@ -89,18 +86,15 @@ def test_answers_at_once_are_the_answers_alone(small_model_path: Path) -> None:
         "Write a poem about the moon and the wind.",
     ]
 
-    async def main() -> None:
-        async with loaded(small_model_path, slots=2) as model:  # one more chat than slots
-            alone = [await take(model, request(text, owner=str(n))) for n, text in enumerate(questions)]
-            together = await asyncio.gather(
-                *(take(model, request(text, f"r{n}", owner=f"new{n}")) for n, text in enumerate(questions))
-            )
-        assert [len(answer.text) > 0 for answer in together] == [True] * 3
-        for one, other in zip(alone, together, strict=True):
-            assert one.tokens[:6] == other.tokens[:6]
-        assert any(answer.end.stats.avg_concurrent_seq > 1.5 for answer in together)
-
-    asyncio.run(main())
+    async with loaded(small_model_path, slots=2) as model:  # one more chat than slots
+        alone = [await take(model, request(text, owner=str(n))) for n, text in enumerate(questions)]
+        together = await asyncio.gather(
+            *(take(model, request(text, f"r{n}", owner=f"new{n}")) for n, text in enumerate(questions))
+        )
+    assert [len(answer.text) > 0 for answer in together] == [True] * 3
+    for one, other in zip(alone, together, strict=True):
+        assert one.tokens[:6] == other.tokens[:6]
+    assert any(answer.end.stats.avg_concurrent_seq > 1.5 for answer in together)
 
 
 async def test_stop_sequences_and_continuation(small_model_path: Path) -> None:
@@ -138,27 +132,24 @@ async def test_sampling_seed_and_model_defaults(small_model_path: Path) -> None:
         await engine.close()
 
 
-def test_a_schema_makes_json(small_model_path: Path) -> None:
+async def test_a_schema_makes_json(small_model_path: Path) -> None:
     schema = {
         "type": "object",
         "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer"}},
         "required": ["name", "age"],
     }
 
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
-            asked = request("Describe a cat as JSON.", predict=60, response_schema=json.dumps(schema))
-            answer = await take(model, asked)
-            assert answer.end.stop_reason is StopReason.EOS
-            assert set(json.loads(answer.text)) == {"name", "age"}
-            with pytest.raises(ModelError, match="schema"):
-                await take(model, request("x", response_schema="{not json"))
-            assert (await take(model, request("Hello"))).text  # and it lives on
-
-    asyncio.run(main())
+    async with loaded(small_model_path) as model:
+        asked = request("Describe a cat as JSON.", predict=60, response_schema=json.dumps(schema))
+        answer = await take(model, asked)
+        assert answer.end.stop_reason is StopReason.EOS
+        assert set(json.loads(answer.text)) == {"name", "age"}
+        with pytest.raises(ModelError, match="schema"):
+            await take(model, request("x", response_schema="{not json"))
+        assert (await take(model, request("Hello"))).text  # and it lives on
 
 
-def test_values_of_a_schema_arrive_as_they_stand(engine: EngineKind, small_model_path: Path) -> None:
+async def test_values_of_a_schema_arrive_as_they_stand(engine: EngineKind, small_model_path: Path) -> None:
     moods = ["glad 😀", 'a "quoted" one', "back\\slash", "two\nlines"]
     schema = {
         "type": "object",
@@ -172,29 +163,26 @@ def test_values_of_a_schema_arrive_as_they_stand(engine: EngineKind, small_model
         "required": ["mood", "stars", "share", "born", "code"],
     }
 
-    async def main() -> None:
-        async with loaded(small_model_path) as model:
-            for seed in range(4):
-                asked = request(
-                    "Review a film as JSON.", predict=150, response_schema=json.dumps(schema), temp=1.2, seed=seed
-                )
-                answer = await take(model, asked)
-                assert answer.end.stop_reason is StopReason.EOS, answer.text
-                value = json.loads(answer.text)
-                assert set(value) == set(schema["properties"])
-                assert value["mood"] in moods
-                assert 1 <= value["stars"] <= 5 and 0 <= value["share"] <= 1
-                date.fromisoformat(value["born"])
-                assert re.fullmatch(r"[A-Z]{2}\d{3}", value["code"])
-            begun = '{"mood": "two\\n'
-            asked = request("Go on.", predict=150, response_schema=json.dumps(schema), continue_from=begun)
-            if engine is EngineKind.SERVER:  # it says so, and whoever asks begins anew
-                with pytest.raises(ModelError, match="ask for it anew"):
-                    await take(model, asked)
-            else:
-                assert json.loads(begun + (await take(model, asked)).text)["mood"] == "two\nlines"
-
-    asyncio.run(main())
+    async with loaded(small_model_path) as model:
+        for seed in range(4):
+            asked = request(
+                "Review a film as JSON.", predict=150, response_schema=json.dumps(schema), temp=1.2, seed=seed
+            )
+            answer = await take(model, asked)
+            assert answer.end.stop_reason is StopReason.EOS, answer.text
+            value = json.loads(answer.text)
+            assert set(value) == set(schema["properties"])
+            assert value["mood"] in moods
+            assert 1 <= value["stars"] <= 5 and 0 <= value["share"] <= 1
+            date.fromisoformat(value["born"])
+            assert re.fullmatch(r"[A-Z]{2}\d{3}", value["code"])
+        begun = '{"mood": "two\\n'
+        asked = request("Go on.", predict=150, response_schema=json.dumps(schema), continue_from=begun)
+        if engine is EngineKind.SERVER:  # it says so, and whoever asks begins anew
+            with pytest.raises(ModelError, match="ask for it anew"):
+                await take(model, asked)
+        else:
+            assert json.loads(begun + (await take(model, asked)).text)["mood"] == "two\nlines"
 
 
 @pytest.mark.usefixtures("engine")
@@ -283,7 +271,7 @@ async def test_system_prompt_of_the_model(small_model_path: Path) -> None:
         await engine.close()
 
 
-def test_what_a_stranger_may_send_does_not_end_the_worker(small_model_path: Path) -> None:
+async def test_what_a_stranger_may_send_does_not_end_the_worker(small_model_path: Path) -> None:
     inf, nan = float("inf"), float("nan")
     hostile = [
         SamplingParams(temp=nan, top_p=inf, top_k=-5, repeat_penalty=0.0, predict=3),
@@ -304,20 +292,17 @@ def test_what_a_stranger_may_send_does_not_end_the_worker(small_model_path: Path
         "[" * 5000,
     ]
 
-    async def main() -> None:
-        async with loaded(small_model_path, slots=1) as model:
-            pid = model.worker_pid
-            for sampling in hostile:
-                history = (ChatMessage("user\ud800", "Say \udfff\x00 <|im_end|> {{ 7 * 7 }}"),)
-                answer = await take(model, CompletionRequest("1", history, sampling))
-                assert answer.end.stats.generated_tokens <= 3
-            for schema in schemas:
-                try:
-                    await take(model, request("x", predict=3, response_schema=schema))
-                except ModelError as error:
-                    assert error.code == 52406
-            with pytest.raises(ModelError, match="stop sequences"):
-                await take(model, request("x", stop=tuple(str(n) for n in range(100))))
-            assert model.worker_pid == pid
-
-    asyncio.run(main())
+    async with loaded(small_model_path, slots=1) as model:
+        pid = model.worker_pid
+        for sampling in hostile:
+            history = (ChatMessage("user\ud800", "Say \udfff\x00 <|im_end|> {{ 7 * 7 }}"),)
+            answer = await take(model, CompletionRequest("1", history, sampling))
+            assert answer.end.stats.generated_tokens <= 3
+        for schema in schemas:
+            try:
+                await take(model, request("x", predict=3, response_schema=schema))
+            except ModelError as error:
+                assert error.code == 52406
+        with pytest.raises(ModelError, match="stop sequences"):
+            await take(model, request("x", stop=tuple(str(n) for n in range(100))))
+        assert model.worker_pid == pid

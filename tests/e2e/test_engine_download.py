@@ -71,7 +71,7 @@ def test_a_server_without_ranges_starts_again(server: FileServer, tmp_path: Path
     assert asyncio.run(fetch(wanted(), tmp_path)).path.read_bytes() == DATA
 
 
-def test_cancelled_while_its_file_is_being_opened_it_holds_nothing(
+async def test_cancelled_while_its_file_is_being_opened_it_holds_nothing(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread opens and locks the part file when the download is no more: the next one must get it."""
@@ -89,19 +89,16 @@ def test_cancelled_while_its_file_is_being_opened_it_holds_nothing(
             super().close()
             left.set()
 
-    async def main() -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(download, "PartFile", SlowlyOpened)
-            task = asyncio.create_task(fetch(wanted(), tmp_path))
-            await asyncio.to_thread(opening.wait)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            go_on.set()
-        assert await asyncio.to_thread(left.wait, 60)
-        assert opened and (await fetch(wanted(), tmp_path)).sha256 == SHA256
-
-    asyncio.run(main())
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "PartFile", SlowlyOpened)
+        task = asyncio.create_task(fetch(wanted(), tmp_path))
+        await asyncio.to_thread(opening.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+    assert await asyncio.to_thread(left.wait, 60)
+    assert opened and (await fetch(wanted(), tmp_path)).sha256 == SHA256
 
 
 async def test_cancel_keeps_the_part_and_the_next_goes_on(server: FileServer, tmp_path: Path) -> None:

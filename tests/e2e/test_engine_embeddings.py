@@ -64,21 +64,18 @@ def test_a_text_gives_the_same_vector_alone_and_among_many(embedding_model_path:
     with_model(embedding_model_path, use)
 
 
-def test_pooling_and_normalizing_are_what_was_asked_for(embedding_model_path: Path, engine: EngineKind) -> None:
+async def test_pooling_and_normalizing_are_what_was_asked_for(embedding_model_path: Path, engine: EngineKind) -> None:
     async def vectors(pooling: str, normalize: int) -> Any:
         async with loaded(embedding_model_path, ModelConfig(n_ctx=0, pooling=pooling)) as model:
             return (await model.embed(EmbeddingRequest("a", TEXTS[:2], normalize=normalize))).vectors
 
-    async def main() -> None:
-        raw, unit = await vectors("", -1), await vectors("mean", 2)
-        lengths = numpy.linalg.norm(raw, axis=1, keepdims=True)
-        assert (lengths > 1.5).all()
-        assert numpy.allclose(raw / lengths, unit, atol=1e-4)
-        assert numpy.allclose(numpy.abs(await vectors("", 0)).max(axis=1), 32760, rtol=1e-4)
-        first = await vectors("cls", 2)
-        assert (first * unit).sum(1).max() < 0.99  # another vector than the mean
-
-    asyncio.run(main())
+    raw, unit = await vectors("", -1), await vectors("mean", 2)
+    lengths = numpy.linalg.norm(raw, axis=1, keepdims=True)
+    assert (lengths > 1.5).all()
+    assert numpy.allclose(raw / lengths, unit, atol=1e-4)
+    assert numpy.allclose(numpy.abs(await vectors("", 0)).max(axis=1), 32760, rtol=1e-4)
+    first = await vectors("cls", 2)
+    assert (first * unit).sum(1).max() < 0.99  # another vector than the mean
 
 
 def test_what_is_too_long_or_empty_is_told_and_costs_the_others_nothing(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -32,23 +31,20 @@ pytestmark = pytest.mark.usefixtures("engine")
         (gguf_files.llama_file(llama__attention__causal=False), "makes embeddings"),
     ],
 )
-def test_what_cannot_chat_is_refused_before_it_is_loaded(tmp_path: Path, data: bytes, words: str) -> None:
+async def test_what_cannot_chat_is_refused_before_it_is_loaded(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(data)
 
-    async def main() -> None:
-        engine = LlamaEngine()
-        try:
-            with pytest.raises(ModelError, match=words) as raised:
-                await engine.load(path, ModelConfig(n_ctx=64, slots=1, device="cpu", threads=1))
-            assert (raised.value.name, raised.value.code) == ("MODEL_OPERATION_NOT_SUPPORTED", 52416)
-        finally:
-            await engine.close()
-
-    asyncio.run(main())
+    engine = LlamaEngine()
+    try:
+        with pytest.raises(ModelError, match=words) as raised:
+            await engine.load(path, ModelConfig(n_ctx=64, slots=1, device="cpu", threads=1))
+        assert (raised.value.name, raised.value.code) == ("MODEL_OPERATION_NOT_SUPPORTED", 52416)
+    finally:
+        await engine.close()
 
 
-def test_a_model_file_says_how_it_is_sampled_where_nobody_else_does(tmp_path: Path) -> None:
+async def test_a_model_file_says_how_it_is_sampled_where_nobody_else_does(tmp_path: Path) -> None:
     """A file that asks for temperature 0 gives every seed the same words; a request that asks for another does not."""
     path = tmp_path / "model.gguf"
     path.write_bytes(gguf_files.llama_file(general__sampling__temp=0.0, llama__context_length=256))
@@ -57,40 +53,31 @@ def test_a_model_file_says_how_it_is_sampled_where_nobody_else_does(tmp_path: Pa
         sampling = SamplingParams(temp=temp, seed=seed, predict=12)
         return (await take(model, CompletionRequest(str(seed), (ChatMessage("user", "a"),), sampling))).text
 
-    async def main() -> None:
-        async with loaded(path, n_ctx=256, slots=1) as model:
-            assert len({await words(model, None, seed) for seed in range(4)}) == 1
-            assert len({await words(model, 2.0, seed) for seed in range(4)}) > 1
-
-    asyncio.run(main())
+    async with loaded(path, n_ctx=256, slots=1) as model:
+        assert len({await words(model, None, seed) for seed in range(4)}) == 1
+        assert len({await words(model, 2.0, seed) for seed in range(4)}) > 1
 
 
-def test_a_model_in_parts_answers_and_says_what_is_missing(tmp_path: Path) -> None:
+async def test_a_model_in_parts_answers_and_says_what_is_missing(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in part_names("big-00001-of-00003.gguf")]
     for path, data in zip(paths, gguf_files.split_llama_files(3), strict=True):
         path.write_bytes(data)
 
-    async def main() -> None:
-        async with loaded(paths[0], n_ctx=64, slots=1) as model:
-            assert (await take(model, request("a", predict=4))).end.stats.generated_tokens > 0
-            assert model.info.size_bytes == sum(path.stat().st_size for path in paths)
-        paths[2].unlink()
-        with pytest.raises(ModelError, match="Part 3 of 3 is missing"):
-            async with loaded(paths[0], n_ctx=64, slots=1):
-                pass
-
-    asyncio.run(main())
+    async with loaded(paths[0], n_ctx=64, slots=1) as model:
+        assert (await take(model, request("a", predict=4))).end.stats.generated_tokens > 0
+        assert model.info.size_bytes == sum(path.stat().st_size for path in paths)
+    paths[2].unlink()
+    with pytest.raises(ModelError, match="Part 3 of 3 is missing"):
+        async with loaded(paths[0], n_ctx=64, slots=1):
+            pass
 
 
-def test_a_tiny_model_of_the_same_making_answers(tmp_path: Path) -> None:
+async def test_a_tiny_model_of_the_same_making_answers(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(gguf_files.llama_file())
 
-    async def main() -> None:
-        async with loaded(path, n_ctx=64, slots=1) as model:
-            assert (await take(model, request("a", predict=4))).end.stats.generated_tokens > 0
-
-    asyncio.run(main())
+    async with loaded(path, n_ctx=64, slots=1) as model:
+        assert (await take(model, request("a", predict=4))).end.stats.generated_tokens > 0
 
 
 @pytest.mark.parametrize(
@@ -106,7 +93,7 @@ def test_where_the_header_does_not_tell_the_context_does(
         llama.LlamaBackend(path, ModelConfig(n_ctx=64, slots=1, device="cpu", threads=1), lambda _: None)
 
 
-def test_a_vocabulary_of_the_sentencepiece_kind_keeps_to_a_schema(engine: EngineKind, tmp_path: Path) -> None:
+async def test_a_vocabulary_of_the_sentencepiece_kind_keeps_to_a_schema(engine: EngineKind, tmp_path: Path) -> None:
     """Tokenized alone each text gets a space before it: none may get into what only the schema says.
 
     llama.cpp's server loses its grammar on a vocabulary as small as this one: then it refuses, and says nothing wrong.
@@ -115,15 +102,12 @@ def test_a_vocabulary_of_the_sentencepiece_kind_keeps_to_a_schema(engine: Engine
     path.write_bytes(gguf_files.llama_file(llama__context_length=512))
     schema = {"type": "object", "properties": {"a": {"enum": ["t 😀", "e e"]}}, "required": ["a"]}
 
-    async def main() -> None:
-        async with loaded(path, n_ctx=512, slots=1) as model:
-            for seed in range(3):
-                asked = request("a", predict=300, temp=1.0, seed=seed, response_schema=json.dumps(schema))
-                try:
-                    answer = await take(model, asked)
-                except ModelError:
-                    assert engine is EngineKind.SERVER
-                else:
-                    assert json.loads(answer.text)["a"] in ("t 😀", "e e")
-
-    asyncio.run(main())
+    async with loaded(path, n_ctx=512, slots=1) as model:
+        for seed in range(3):
+            asked = request("a", predict=300, temp=1.0, seed=seed, response_schema=json.dumps(schema))
+            try:
+                answer = await take(model, asked)
+            except ModelError:
+                assert engine is EngineKind.SERVER
+            else:
+                assert json.loads(answer.text)["a"] in ("t 😀", "e e")

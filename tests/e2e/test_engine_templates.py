@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import struct
 from dataclasses import replace
@@ -59,19 +58,16 @@ async def test_a_strict_template_and_one_that_leaves_the_model_thinking(thinking
         "{% for message in messages %}no end",
     ],
 )
-def test_an_engine_loads_what_its_own_reader_of_templates_refuses(tmp_path: Path, source: str) -> None:
+async def test_an_engine_loads_what_its_own_reader_of_templates_refuses(tmp_path: Path, source: str) -> None:
     """llama.cpp's server reads the model's template too, knows less of Jinja than authors use, and ends at that."""
     path = tmp_path / "model.gguf"
     path.write_bytes(gguf_files.llama_file(llama__context_length=256, tokenizer__chat_template=source))
 
-    async def main() -> None:
-        async with loaded(path, n_ctx=256, slots=1) as model:
-            assert (await engine_bench.take(model, engine_bench.request("a", predict=2))).end.stats.prompt_tokens > 0
-
-    asyncio.run(main())
+    async with loaded(path, n_ctx=256, slots=1) as model:
+        assert (await engine_bench.take(model, engine_bench.request("a", predict=2))).end.stats.prompt_tokens > 0
 
 
-def test_control_tokens_that_a_file_calls_plain_text_come_from_the_template_alone(
+async def test_control_tokens_that_a_file_calls_plain_text_come_from_the_template_alone(
     small_model_path: Path, tmp_path: Path
 ) -> None:
     """llama.cpp takes these for control tokens by their look; what a guest writes is text there too."""
@@ -83,12 +79,9 @@ def test_control_tokens_that_a_file_calls_plain_text_come_from_the_template_alon
     path = tmp_path / "plain.gguf"
     path.write_bytes(data)
 
-    async def main() -> None:
-        async with loaded(path) as model:
-            lengths = []
-            for text in ("Say hi", "Say hi<|im_end|>"):
-                answer = await engine_bench.take(model, engine_bench.request(text, predict=2))
-                lengths.append(answer.end.stats.prompt_tokens)
-            assert lengths[1] - lengths[0] > 2  # "<", "|", "im", …
-
-    asyncio.run(main())
+    async with loaded(path) as model:
+        lengths = []
+        for text in ("Say hi", "Say hi<|im_end|>"):
+            answer = await engine_bench.take(model, engine_bench.request(text, predict=2))
+            lengths.append(answer.end.stats.prompt_tokens)
+        assert lengths[1] - lengths[0] > 2  # "<", "|", "im", …

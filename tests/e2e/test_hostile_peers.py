@@ -138,30 +138,26 @@ def attack(function: Callable[[], Awaitable[None]]) -> None:
 # --- What may be asked for ---------------------------------------------------------------------------------------
 
 
-def test_methods_that_are_not_for_remote_peers(provider: Provider) -> None:
-    async def main() -> None:
-        async with provider.guest() as guest:
-            model_id = await provider.load(guest)
-            for method in FORBIDDEN:
-                body = {"type": method, "modelId": model_id, "all": True, "text": "x", "withProgress": True}
-                (error,) = await guest.ask(body)
-                assert error["type"] == "error", method
-                assert error["code"] == NOT_FOR_STRANGERS, method
-                assert "stack" not in error
-            (error,) = await guest.ask(
-                None
-            )  # a duplex request brings its body on a stream of its own: here it never does
-            assert error["code"] == INVALID
-            for method in ("embed", "transcribe"):  # of another kind of model
-                (error,) = await guest.ask({"type": method, "modelId": model_id, "text": "x", **NO_SOUND})
-                assert error["code"] == NOT_SUPPORTED, method
-            (unknown,) = await guest.ask({"type": "rm -rf"})
-            assert unknown["code"] == NOT_FOR_STRANGERS
-            assert "rm -rf" not in unknown["message"], "no text of a stranger is given back as ours"
-            lines = await guest.ask(ask(model_id, "Hello", 2))
-            assert lines[-1]["done"] is True, "the model is still loaded and nothing was shut down"
+async def test_methods_that_are_not_for_remote_peers(provider: Provider) -> None:
 
-    asyncio.run(main())
+    async with provider.guest() as guest:
+        model_id = await provider.load(guest)
+        for method in FORBIDDEN:
+            body = {"type": method, "modelId": model_id, "all": True, "text": "x", "withProgress": True}
+            (error,) = await guest.ask(body)
+            assert error["type"] == "error", method
+            assert error["code"] == NOT_FOR_STRANGERS, method
+            assert "stack" not in error
+        (error,) = await guest.ask(None)  # a duplex request brings its body on a stream of its own: here it never does
+        assert error["code"] == INVALID
+        for method in ("embed", "transcribe"):  # of another kind of model
+            (error,) = await guest.ask({"type": method, "modelId": model_id, "text": "x", **NO_SOUND})
+            assert error["code"] == NOT_SUPPORTED, method
+        (unknown,) = await guest.ask({"type": "rm -rf"})
+        assert unknown["code"] == NOT_FOR_STRANGERS
+        assert "rm -rf" not in unknown["message"], "no text of a stranger is given back as ours"
+        lines = await guest.ask(ask(model_id, "Hello", 2))
+        assert lines[-1]["done"] is True, "the model is still loaded and nothing was shut down"
 
 
 def test_paths_and_addresses_are_never_opened(provider: Provider, tmp_path: Path) -> None:
@@ -205,7 +201,7 @@ def _files(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if not path.name.startswith("qvac.db-")}
 
 
-def test_what_is_no_request(provider: Provider) -> None:
+async def test_what_is_no_request(provider: Provider) -> None:
     bodies = [
         *(b"", b"null", b"[]", b"{", b'"heartbeat"', b"{}", b'{"type":7}', b'{"type":null}', b"\xff\xfe\x00"),
         *(b"[" * 100_000, b'{"type":"heartbeat"}{"type":"heartbeat"}', b'{"type":"completionStream"}'),
@@ -216,60 +212,50 @@ def test_what_is_no_request(provider: Provider) -> None:
         json.dumps({**ask("no-such-id", "x", 1), "generationParams": {"predict": 1e308}}).encode(),
     ]
 
-    async def main() -> None:
-        async with provider.guest() as guest:
-            for body in bodies:
-                (answer,) = await guest.ask(body)
-                assert answer.get("success") is False or answer["type"] == "error", body[:60]
-                assert len(answer["message"] if "message" in answer else answer["error"]) < 500
-
-    asyncio.run(main())
+    async with provider.guest() as guest:
+        for body in bodies:
+            (answer,) = await guest.ask(body)
+            assert answer.get("success") is False or answer["type"] == "error", body[:60]
+            assert len(answer["message"] if "message" in answer else answer["error"]) < 500
 
 
-def test_what_one_guest_may_not_do_to_another(provider: Provider) -> None:
+async def test_what_one_guest_may_not_do_to_another(provider: Provider) -> None:
     """Cancel and unload reach only one's own; here with two connections of one key, and a foreign request id."""
 
-    async def main() -> None:
-        async with provider.guest() as one, provider.guest() as other:
-            model_id = await provider.load(one)
-            request = await one.send(ask(model_id, LONG, 24, requestId="of-the-first"))
-            (unloaded,) = await other.ask({"type": "unloadModel", "modelId": model_id, "clearStorage": True})
-            assert unloaded["success"] is False, "it holds no reference"
-            lines = await one.answer(request)
-            assert lines[-1]["done"] is True
-        assert provider.model.exists()
-
-    asyncio.run(main())
+    async with provider.guest() as one, provider.guest() as other:
+        model_id = await provider.load(one)
+        request = await one.send(ask(model_id, LONG, 24, requestId="of-the-first"))
+        (unloaded,) = await other.ask({"type": "unloadModel", "modelId": model_id, "clearStorage": True})
+        assert unloaded["success"] is False, "it holds no reference"
+        lines = await one.answer(request)
+        assert lines[-1]["done"] is True
+    assert provider.model.exists()
 
 
 # --- Memory ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("announced", [1 << 30, (1 << 32) - 1, 17 * MIB])
-def test_a_frame_that_announces_more_than_is_allowed(announced: int, provider: Provider) -> None:
-    async def main() -> None:
-        before = provider.rss()
-        async with provider.guest() as guest:
-            with contextlib.suppress(NetworkError):  # it may be closed before all of it was sent
-                await guest.write(announced.to_bytes(4, "little") + b"\x01\x01\x01")
-                for _ in range(16):
-                    await guest.write(bytes(64 * 1024))
-            assert await guest.ended()
-        assert provider.rss() - before < 64 * MIB
+async def test_a_frame_that_announces_more_than_is_allowed(announced: int, provider: Provider) -> None:
 
-    asyncio.run(main())
+    before = provider.rss()
+    async with provider.guest() as guest:
+        with contextlib.suppress(NetworkError):  # it may be closed before all of it was sent
+            await guest.write(announced.to_bytes(4, "little") + b"\x01\x01\x01")
+            for _ in range(16):
+                await guest.write(bytes(64 * 1024))
+        assert await guest.ended()
+    assert provider.rss() - before < 64 * MIB
 
 
 @pytest.mark.parametrize(
     "frame", [b"\x01\x00\x00\x00\x07", b"\x02\x00\x00\x00\x01\x01", b"\x00\x00\x00\x00", b"GET / HTTP"]
 )
-def test_what_is_no_frame_ends_the_connection(frame: bytes, provider: Provider) -> None:
-    async def main() -> None:
-        async with provider.guest() as guest:
-            await guest.write(frame + bytes(64))
-            assert await guest.ended()
+async def test_what_is_no_frame_ends_the_connection(frame: bytes, provider: Provider) -> None:
 
-    asyncio.run(main())
+    async with provider.guest() as guest:
+        await guest.write(frame + bytes(64))
+        assert await guest.ended()
 
 
 def test_a_peer_that_asks_and_never_reads(provider: Provider) -> None:
@@ -297,18 +283,16 @@ def test_a_peer_that_asks_and_never_reads(provider: Provider) -> None:
     assert provider.program.until("done", method="completionStream")["outcome"] in ("disconnected", "eos", "length")
 
 
-def test_many_requests_at_once_are_refused_or_end_the_connection(provider: Provider) -> None:
-    async def main() -> None:
-        before = provider.rss()
-        async with provider.guest() as guest:
-            model_id = await provider.load(guest)
-            with contextlib.suppress(QvacError):
-                for _ in range(300):
-                    await guest.send(ask(model_id, LONG, 4000))
-            await _honest_guest(provider)
-        assert provider.rss() - before < 128 * MIB
+async def test_many_requests_at_once_are_refused_or_end_the_connection(provider: Provider) -> None:
 
-    asyncio.run(main())
+    before = provider.rss()
+    async with provider.guest() as guest:
+        model_id = await provider.load(guest)
+        with contextlib.suppress(QvacError):
+            for _ in range(300):
+                await guest.send(ask(model_id, LONG, 4000))
+        await _honest_guest(provider)
+    assert provider.rss() - before < 128 * MIB
 
 
 # --- The door ----------------------------------------------------------------------------------------------------

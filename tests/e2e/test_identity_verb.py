@@ -169,28 +169,25 @@ def test_a_damaged_backup_is_told_apart(tmp_path: Path) -> None:
         read_backup(tmp_path)
 
 
-def test_the_core_changes_its_key_at_the_next_start(tmp_path: Path) -> None:
+async def test_the_core_changes_its_key_at_the_next_start(tmp_path: Path) -> None:
     file = tmp_path / "backup.json"
     config = CoreConfig(tmp_path / "data", bootstrap=NOWHERE)
 
-    async def main() -> None:
-        async with Core(config) as core:
-            first = core.public_key
-            await core.set_setting("machine_name", "Studio desktop")
-            await core.identity.backup(file)
-            renewed = await core.identity.renew()
-            assert renewed.waits and core.public_key == first
-        async with Core(config) as core:
-            assert core.public_key == renewed.next_key != first
-            found = await core.identity.look_into(file)
-            assert (found.public_key, found.name, found.same) == (first, "Studio desktop", False)
-            await core.identity.restore(file)
-            assert (await core.identity.look_into(file)).same
-        async with Core(config) as core:
-            assert core.public_key == first
-        async with Core(CoreConfig(tmp_path / "data", bootstrap=NOWHERE, seed=bytes(32))) as core:
-            with pytest.raises(IdentityError, match="--seed"):
-                await core.identity.renew()
-            assert (await core.identity.own()).given == "--seed"
-
-    asyncio.run(main())
+    async with Core(config) as core:
+        first = core.public_key
+        await core.set_setting("machine_name", "Studio desktop")
+        await core.identity.backup(file)
+        renewed = await core.identity.renew()
+        assert renewed.waits and core.public_key == first
+    async with Core(config) as core:
+        assert core.public_key == renewed.next_key != first
+        found = await core.identity.look_into(file)
+        assert (found.public_key, found.name, found.same) == (first, "Studio desktop", False)
+        await core.identity.restore(file)
+        assert (await core.identity.look_into(file)).same
+    async with Core(config) as core:
+        assert core.public_key == first
+    async with Core(CoreConfig(tmp_path / "data", bootstrap=NOWHERE, seed=bytes(32))) as core:
+        with pytest.raises(IdentityError, match="--seed"):
+            await core.identity.renew()
+        assert (await core.identity.own()).given == "--seed"

@@ -151,7 +151,7 @@ KILLED = textwrap.dedent(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
-def test_a_killed_process_loses_nothing(hub: FileServer, tmp_path: Path) -> None:
+async def test_a_killed_process_loses_nothing(hub: FileServer, tmp_path: Path) -> None:
     hub.gate.clear()
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
@@ -164,14 +164,11 @@ def test_a_killed_process_loses_nothing(hub: FileServer, tmp_path: Path) -> None
     hub.gate.set()
     hub.requests.clear()
 
-    async def main() -> None:
-        async with opened(tmp_path) as library:
-            await library.state(ONE, S.DONE)
-            (model,) = await library.room.models()
-            assert model.sha256 == hashlib.sha256(model_file(0)).hexdigest()
-            assert [asked for path, asked in hub.requests if path.startswith("/store")] == [f"bytes={kept}-"]
-
-    asyncio.run(main())
+    async with opened(tmp_path) as library:
+        await library.state(ONE, S.DONE)
+        (model,) = await library.room.models()
+        assert model.sha256 == hashlib.sha256(model_file(0)).hexdigest()
+        assert [asked for path, asked in hub.requests if path.startswith("/store")] == [f"bytes={kept}-"]
 
 
 async def test_cancel_takes_away_what_came(hub: FileServer, tmp_path: Path) -> None:
@@ -338,35 +335,32 @@ async def test_a_model_without_an_address_is_copied_whole(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("act", ["cancel", "resume"])
-def test_who_acts_while_a_failure_is_looked_at_is_obeyed(hub: FileServer, tmp_path: Path, act: str) -> None:
+async def test_who_acts_while_a_failure_is_looked_at_is_obeyed(hub: FileServer, tmp_path: Path, act: str) -> None:
     content = hub.files.pop(path_on_hub("one.gguf"))
 
-    async def main() -> None:
-        async with opened(tmp_path) as library:
-            models = library.core.library.downloads_queue._library
-            looking, seen, real = threading.Event(), threading.Event(), models.left_of
+    async with opened(tmp_path) as library:
+        models = library.core.library.downloads_queue._library
+        looking, seen, real = threading.Event(), threading.Event(), models.left_of
 
-            def look(name_or_source: str) -> int:
-                looking.set()
-                seen.wait(60)
-                return real(name_or_source)
+        def look(name_or_source: str) -> int:
+            looking.set()
+            seen.wait(60)
+            return real(name_or_source)
 
-            models.left_of = look  # type: ignore[method-assign]
-            await library.room.download(ONE)
-            await asyncio.to_thread(looking.wait, 60)
-            hub.files[path_on_hub("one.gguf")] = content
-            await (library.room.cancel(ONE) if act == "cancel" else library.room.resume(ONE))
-            seen.set()
-            if act == "resume":
-                await library.state(ONE, S.DONE)
-            await library.room.download(TWO)
-            await library.state(TWO, S.DONE)
-            told = [e.state for e in library.events if isinstance(e, DownloadChanged) and e.model == ONE]
-            assert S.FAILED not in told
-        async with opened(tmp_path) as library:
-            assert await library.room.downloads() == ()
-
-    asyncio.run(main())
+        models.left_of = look  # type: ignore[method-assign]
+        await library.room.download(ONE)
+        await asyncio.to_thread(looking.wait, 60)
+        hub.files[path_on_hub("one.gguf")] = content
+        await (library.room.cancel(ONE) if act == "cancel" else library.room.resume(ONE))
+        seen.set()
+        if act == "resume":
+            await library.state(ONE, S.DONE)
+        await library.room.download(TWO)
+        await library.state(TWO, S.DONE)
+        told = [e.state for e in library.events if isinstance(e, DownloadChanged) and e.model == ONE]
+        assert S.FAILED not in told
+    async with opened(tmp_path) as library:
+        assert await library.room.downloads() == ()
 
 
 def test_nothing_is_left_running(hub: FileServer, tmp_path: Path) -> None:

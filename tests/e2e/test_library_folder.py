@@ -61,68 +61,62 @@ def by_copy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return copy
 
 
-def test_the_models_move_and_are_used_there(tmp_path: Path, by_copy: bool) -> None:
+async def test_the_models_move_and_are_used_there(tmp_path: Path, by_copy: bool) -> None:
     files = filled(tmp_path / "data")
     (tmp_path / "data/models/notes.txt").write_text("mine")
     (tmp_path / "data/models/0123.part").write_bytes(b"half a model")
     target = tmp_path / "disk" / "Models"
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            names = await scanned(library)
-            before = await library.room.folder()
-            assert before.models_bytes == sum(map(len, files)) and before.part_bytes == 12 and not before.missing
-            assert before.other_bytes > 0 and before.free_bytes > 0
-            await library.room.change_folder(target)
-            moved = await library.moved(M.DONE)
-            assert moved.folder.path == target and moved.folder.move is not None
-            assert moved.folder.move.done_bytes == moved.folder.move.total_bytes == before.models_bytes + 12
-            assert (await library.room.folder()).move is None
-            assert contents(target) == {f"m{number}.gguf": data for number, data in enumerate(files)}
-            assert {path.name for path in (tmp_path / "data/models").iterdir()} == {"notes.txt"}, "that is not ours"
-            assert (target / "0123.part").read_bytes() == b"half a model"
-            assert {model.path.parent for model in await library.room.models()} == {target}
-            assert await scanned(library) == names
-            await library.until(
-                LibraryChanged, lambda e: {m.path.parent for m in e.models} == {target} and len(e.models) == len(files)
-            )
-        async with opened(tmp_path / "data") as library:
-            assert await scanned(library) == names
-            assert all(model.ours for model in await library.room.models())
-            await library.room.change_folder(tmp_path / "data/models")  # and back
-            await library.moved(M.DONE)
-            assert await scanned(library) == names
-        assert not (tmp_path / "data/models-move.json").exists()
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        names = await scanned(library)
+        before = await library.room.folder()
+        assert before.models_bytes == sum(map(len, files)) and before.part_bytes == 12 and not before.missing
+        assert before.other_bytes > 0 and before.free_bytes > 0
+        await library.room.change_folder(target)
+        moved = await library.moved(M.DONE)
+        assert moved.folder.path == target and moved.folder.move is not None
+        assert moved.folder.move.done_bytes == moved.folder.move.total_bytes == before.models_bytes + 12
+        assert (await library.room.folder()).move is None
+        assert contents(target) == {f"m{number}.gguf": data for number, data in enumerate(files)}
+        assert {path.name for path in (tmp_path / "data/models").iterdir()} == {"notes.txt"}, "that is not ours"
+        assert (target / "0123.part").read_bytes() == b"half a model"
+        assert {model.path.parent for model in await library.room.models()} == {target}
+        assert await scanned(library) == names
+        await library.until(
+            LibraryChanged, lambda e: {m.path.parent for m in e.models} == {target} and len(e.models) == len(files)
+        )
+    async with opened(tmp_path / "data") as library:
+        assert await scanned(library) == names
+        assert all(model.ours for model in await library.room.models())
+        await library.room.change_folder(tmp_path / "data/models")  # and back
+        await library.moved(M.DONE)
+        assert await scanned(library) == names
+    assert not (tmp_path / "data/models-move.json").exists()
 
 
-def test_a_move_that_is_cancelled_leaves_everything_where_it_was(
+async def test_a_move_that_is_cancelled_leaves_everything_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_copy: bool
 ) -> None:
     files = filled(tmp_path / "data")
     target = tmp_path / "disk"
     halted = _halt_at(monkeypatch, "m1.gguf")
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            names = await scanned(library)
-            await library.room.change_folder(target)
-            await library.until(
-                ModelsFolderChanged, lambda e: e.folder.move is not None and e.folder.move.state is M.RUNNING
-            )
-            cancel = asyncio.create_task(library.room.cancel_move())
-            await asyncio.sleep(0)
-            halted.set()
-            await cancel
-            await library.moved(M.CANCELLED)
-            assert contents(tmp_path / "data/models") == {f"m{n}.gguf": data for n, data in enumerate(files)}
-            assert list(target.iterdir()) == []
-            assert await scanned(library) == names
-            with pytest.raises(QvacError):
-                await library.room.change_folder(tmp_path / "data/qvac.db")
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        names = await scanned(library)
+        await library.room.change_folder(target)
+        await library.until(
+            ModelsFolderChanged, lambda e: e.folder.move is not None and e.folder.move.state is M.RUNNING
+        )
+        cancel = asyncio.create_task(library.room.cancel_move())
+        await asyncio.sleep(0)
+        halted.set()
+        await cancel
+        await library.moved(M.CANCELLED)
+        assert contents(tmp_path / "data/models") == {f"m{n}.gguf": data for n, data in enumerate(files)}
+        assert list(target.iterdir()) == []
+        assert await scanned(library) == names
+        with pytest.raises(QvacError):
+            await library.room.change_folder(tmp_path / "data/qvac.db")
 
 
 def _halt_at(monkeypatch: pytest.MonkeyPatch, name: str) -> asyncio.Event:
@@ -144,7 +138,7 @@ def _halt_at(monkeypatch: pytest.MonkeyPatch, name: str) -> asyncio.Event:
 
 
 @pytest.mark.parametrize("copied", [0, 1, 3])
-def test_a_crash_while_copying_loses_nothing_and_the_next_start_goes_on(tmp_path: Path, copied: int) -> None:
+async def test_a_crash_while_copying_loses_nothing_and_the_next_start_goes_on(tmp_path: Path, copied: int) -> None:
     """As the disk is after the process ended when so many files were copied, and one more half."""
     files = filled(tmp_path / "data")
     source, target = tmp_path / "data/models", tmp_path / "disk"
@@ -156,41 +150,35 @@ def test_a_crash_while_copying_loses_nothing_and_the_next_start_goes_on(tmp_path
     journal = Journal(str(source), str(target), tuple(f"m{n}.gguf" for n in range(3)), True)
     (tmp_path / "data/models-move.json").write_bytes(msgspec.json.encode(journal))
 
-    async def main() -> None:
-        async with opened(tmp_path / "data", go_on=False) as library:
-            assert await scanned(library) == ["m0", "m1", "m2"], "nothing is lost, whoever starts"
-        async with opened(tmp_path / "data") as library:
-            await library.moved(M.DONE)
-            assert contents(target) == {f"m{n}.gguf": data for n, data in enumerate(files)}
-            assert list(source.iterdir()) == [] and await scanned(library) == ["m0", "m1", "m2"]
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data", go_on=False) as library:
+        assert await scanned(library) == ["m0", "m1", "m2"], "nothing is lost, whoever starts"
+    async with opened(tmp_path / "data") as library:
+        await library.moved(M.DONE)
+        assert contents(target) == {f"m{n}.gguf": data for n, data in enumerate(files)}
+        assert list(source.iterdir()) == [] and await scanned(library) == ["m0", "m1", "m2"]
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 3])
-def test_a_crash_while_renaming_is_made_good_before_anything_is_read(tmp_path: Path, renamed: int) -> None:
+async def test_a_crash_while_renaming_is_made_good_before_anything_is_read(tmp_path: Path, renamed: int) -> None:
     filled(tmp_path / "data")
     source, target = tmp_path / "data/models", tmp_path / "disk"
     target.mkdir()
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-        journal = Journal(str(source), str(target), tuple(f"m{n}.gguf" for n in range(3)), False)
-        (tmp_path / "data/models-move.json").write_bytes(msgspec.json.encode(journal))
-        for number in range(renamed):
-            (source / f"m{number}.gguf").rename(target / f"m{number}.gguf")
-        hashed = {record.sha256 for record in read_index(source / "library.json")}
-        async with opened(tmp_path / "data", go_on=False) as library:
-            models = await library.room.models()
-            assert {model.sha256 for model in models} == hashed, "known at once, without being read through again"
-            assert {model.path.parent for model in models} == {target}
-            assert not (tmp_path / "data/models-move.json").exists()
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+    journal = Journal(str(source), str(target), tuple(f"m{n}.gguf" for n in range(3)), False)
+    (tmp_path / "data/models-move.json").write_bytes(msgspec.json.encode(journal))
+    for number in range(renamed):
+        (source / f"m{number}.gguf").rename(target / f"m{number}.gguf")
+    hashed = {record.sha256 for record in read_index(source / "library.json")}
+    async with opened(tmp_path / "data", go_on=False) as library:
+        models = await library.room.models()
+        assert {model.sha256 for model in models} == hashed, "known at once, without being read through again"
+        assert {model.path.parent for model in models} == {target}
+        assert not (tmp_path / "data/models-move.json").exists()
 
 
-def test_a_crash_after_the_folder_changed_removes_the_old_files(tmp_path: Path) -> None:
+async def test_a_crash_after_the_folder_changed_removes_the_old_files(tmp_path: Path) -> None:
     filled(tmp_path / "data")
     source, target = tmp_path / "data/models", tmp_path / "disk"
     shutil.copytree(source, target)
@@ -199,12 +187,9 @@ def test_a_crash_after_the_folder_changed_removes_the_old_files(tmp_path: Path) 
     (tmp_path / "data/models-move.json").write_bytes(msgspec.json.encode(journal))
     (tmp_path / "data/settings.toml").write_text(f'[library]\nfolder = "{target.as_posix()}"\n')
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            assert set(contents(source)) == {"m2.gguf"}, "the only whole one"
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        assert set(contents(source)) == {"m2.gguf"}, "the only whole one"
 
 
 MOVING = textwrap.dedent(
@@ -241,7 +226,7 @@ MOVING = textwrap.dedent(
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
 @pytest.mark.parametrize("way", ["copy", "rename"])
-def test_a_real_process_killed_in_the_middle_of_a_move(tmp_path: Path, way: str) -> None:
+async def test_a_real_process_killed_in_the_middle_of_a_move(tmp_path: Path, way: str) -> None:
     files = filled(tmp_path / "data")
     target = tmp_path / "disk"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -250,33 +235,27 @@ def test_a_real_process_killed_in_the_middle_of_a_move(tmp_path: Path, way: str)
         assert process.stdout is not None and process.stdout.readline() == b"one is there\n"
         process.kill()
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            if way == "copy":
-                await library.moved(M.DONE)
-            assert await scanned(library) == ["m0", "m1", "m2"]
-            assert contents(target) == {f"m{n}.gguf": data for n, data in enumerate(files)}
-            assert not contents(tmp_path / "data/models")
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        if way == "copy":
+            await library.moved(M.DONE)
+        assert await scanned(library) == ["m0", "m1", "m2"]
+        assert contents(target) == {f"m{n}.gguf": data for n, data in enumerate(files)}
+        assert not contents(tmp_path / "data/models")
 
 
-def test_a_name_that_is_taken_there_stops_it_before_it_begins(tmp_path: Path) -> None:
+async def test_a_name_that_is_taken_there_stops_it_before_it_begins(tmp_path: Path) -> None:
     filled(tmp_path / "data")
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk/m1.gguf").write_bytes(b"somebody's")
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            with pytest.raises(QvacError, match=r"There is a m1\.gguf"):
-                await library.room.change_folder(tmp_path / "disk")
-            with pytest.raises(QvacError, match="in the library"):
-                await library.core.set_setting("library.folder", str(tmp_path / "disk"))
-            assert (await library.room.folder()).path == tmp_path / "data/models"
-        assert (tmp_path / "disk/m1.gguf").read_bytes() == b"somebody's"
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        with pytest.raises(QvacError, match=r"There is a m1\.gguf"):
+            await library.room.change_folder(tmp_path / "disk")
+        with pytest.raises(QvacError, match="in the library"):
+            await library.core.set_setting("library.folder", str(tmp_path / "disk"))
+        assert (await library.room.folder()).path == tmp_path / "data/models"
+    assert (tmp_path / "disk/m1.gguf").read_bytes() == b"somebody's"
 
 
 def test_a_disk_with_too_little_room_stops_it_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,32 +287,29 @@ async def test_a_file_that_went_bad_on_the_old_disk_stops_it(tmp_path: Path) -> 
         assert list((tmp_path / "disk").iterdir()) == [] and contents(tmp_path / "data/models")
 
 
-def test_a_disk_that_was_taken_out_is_said_and_nothing_is_made_in_its_place(tmp_path: Path) -> None:
+async def test_a_disk_that_was_taken_out_is_said_and_nothing_is_made_in_its_place(tmp_path: Path) -> None:
     gone = tmp_path / "usb" / "Models"
     (tmp_path / "data").mkdir()
     (tmp_path / "data/settings.toml").write_text(f'[library]\nfolder = "{gone.as_posix()}"\n')
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            folder = await library.room.folder()
-            assert folder.missing and folder.path == gone
-            with pytest.raises(QvacError, match="Connect its disk"):
-                await library.room.download("SMOLLM2_135M_INST_Q4_1")
-            (tmp_path / "by-hand.gguf").write_bytes(model_file())
-            with pytest.raises(QvacError, match="Connect its disk"):
-                await library.core.add_model_file(tmp_path / "by-hand.gguf")
-            assert not gone.parent.exists()
-            gone.mkdir(parents=True)  # the disk is connected
-            (gone / "m.gguf").write_bytes(model_file(1))
-            assert not (await library.room.folder()).missing
-            assert await scanned(library) == ["m"]
-            shutil.rmtree(gone.parent)
-            assert (await library.room.folder()).missing
-            await library.room.change_folder(tmp_path / "here")
-            assert not (await library.room.folder()).missing
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        folder = await library.room.folder()
+        assert folder.missing and folder.path == gone
+        with pytest.raises(QvacError, match="Connect its disk"):
+            await library.room.download("SMOLLM2_135M_INST_Q4_1")
+        (tmp_path / "by-hand.gguf").write_bytes(model_file())
+        with pytest.raises(QvacError, match="Connect its disk"):
+            await library.core.add_model_file(tmp_path / "by-hand.gguf")
+        assert not gone.parent.exists()
+        gone.mkdir(parents=True)  # the disk is connected
+        (gone / "m.gguf").write_bytes(model_file(1))
+        assert not (await library.room.folder()).missing
+        assert await scanned(library) == ["m"]
+        shutil.rmtree(gone.parent)
+        assert (await library.room.folder()).missing
+        await library.room.change_folder(tmp_path / "here")
+        assert not (await library.room.folder()).missing
 
 
 def test_finishing_needs_no_library(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -37,123 +36,111 @@ async def scanned(library: Library) -> None:
     await library.core.machine.scanned()
 
 
-def test_models_of_other_programs_are_used_where_they_lie(tmp_path: Path, home: Path) -> None:
+async def test_models_of_other_programs_are_used_where_they_lie(tmp_path: Path, home: Path) -> None:
     studio = put(home / ".lmstudio/models/me/Tiny-GGUF/Tiny-Q4_K_M.gguf", model_file(1))
     blob = ollama(home / ".ollama/models", "tiny", "latest")
     put(home / ".lmstudio/models/me/bad/bad.gguf", b"GGUF" + bytes(READ_SIZE))
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            programs = {program.id: program for program in await library.room.found()}
-            assert {model.title for model in programs["lm-studio"].unused} == {"Tiny", "bad"}
-            assert [(model.title, model.path) for model in programs["ollama"].models] == [("tiny:latest", blob)]
-            bad = next(model.path for model in programs["lm-studio"].models if model.title == "bad")
-            with pytest.raises(ModelError):  # the others are taken all the same
-                await library.room.use_found([studio, bad, blob])
-            models = {model.path: model for model in await library.room.models()}
-            assert set(models) == {studio, blob}
-            assert (models[studio].ours, models[studio].program, models[studio].name) == (
-                False,
-                "LM Studio",
-                "Tiny-Q4_K_M",
-            )
-            assert (models[blob].program, models[blob].name, models[blob].sha256) == ("Ollama", "tiny:latest", SHA256)
-            assert models[blob].title == "tiny:latest"
-            assert not list((tmp_path / "data/models").glob("*.gguf")), "nothing is copied"
-            told = await library.until(FoundChanged, lambda event: any(not one.unused for one in event.programs))
-            assert {one.id: len(one.unused) for one in told.programs} == {"lm-studio": 1, "ollama": 0}
-            assert await library.room.free_up() == (), "their removal would free nothing"
-            removal = await library.room.removal("tiny:latest")
-            assert (removal.frees_bytes, removal.files) == (0, ())
-            await library.room.remove("tiny:latest")
-            assert blob.is_file() and [model.path for model in await library.room.models()] == [studio]
-            (program,) = [one for one in await library.room.look_around() if one.id == "ollama"]
-            assert [model.used for model in program.models] == [False]
-        async with opened(tmp_path / "data") as library:
-            assert [model.program for model in await library.room.models()] == ["LM Studio"], "before any look around"
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        programs = {program.id: program for program in await library.room.found()}
+        assert {model.title for model in programs["lm-studio"].unused} == {"Tiny", "bad"}
+        assert [(model.title, model.path) for model in programs["ollama"].models] == [("tiny:latest", blob)]
+        bad = next(model.path for model in programs["lm-studio"].models if model.title == "bad")
+        with pytest.raises(ModelError):  # the others are taken all the same
+            await library.room.use_found([studio, bad, blob])
+        models = {model.path: model for model in await library.room.models()}
+        assert set(models) == {studio, blob}
+        assert (models[studio].ours, models[studio].program, models[studio].name) == (
+            False,
+            "LM Studio",
+            "Tiny-Q4_K_M",
+        )
+        assert (models[blob].program, models[blob].name, models[blob].sha256) == ("Ollama", "tiny:latest", SHA256)
+        assert models[blob].title == "tiny:latest"
+        assert not list((tmp_path / "data/models").glob("*.gguf")), "nothing is copied"
+        told = await library.until(FoundChanged, lambda event: any(not one.unused for one in event.programs))
+        assert {one.id: len(one.unused) for one in told.programs} == {"lm-studio": 1, "ollama": 0}
+        assert await library.room.free_up() == (), "their removal would free nothing"
+        removal = await library.room.removal("tiny:latest")
+        assert (removal.frees_bytes, removal.files) == (0, ())
+        await library.room.remove("tiny:latest")
+        assert blob.is_file() and [model.path for model in await library.room.models()] == [studio]
+        (program,) = [one for one in await library.room.look_around() if one.id == "ollama"]
+        assert [model.used for model in program.models] == [False]
+    async with opened(tmp_path / "data") as library:
+        assert [model.program for model in await library.room.models()] == ["LM Studio"], "before any look around"
 
 
-def test_a_file_that_its_program_removed_is_gone_here_too(tmp_path: Path, home: Path) -> None:
+async def test_a_file_that_its_program_removed_is_gone_here_too(tmp_path: Path, home: Path) -> None:
     path = put(home / ".lmstudio/models/me/Tiny-GGUF/Tiny-Q4_K_M.gguf", model_file(1))
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await library.room.found()
-            await library.room.use_found([path])
-            path.unlink()
-            assert await library.room.models() == ()
-            assert await library.room.look_around() == ()
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await library.room.found()
+        await library.room.use_found([path])
+        path.unlink()
+        assert await library.room.models() == ()
+        assert await library.room.look_around() == ()
 
 
-def test_what_a_removal_would_do_and_does(tmp_path: Path, small_model_path: Path) -> None:
+async def test_what_a_removal_would_do_and_does(tmp_path: Path, small_model_path: Path) -> None:
     (tmp_path / "data/models").mkdir(parents=True)
     (tmp_path / "data/models/old.gguf").write_bytes(model_file(1))
     (tmp_path / "data/models/new.gguf").write_bytes(small_model_path.read_bytes())
     (tmp_path / "data/models/broken.gguf").write_bytes(b"GGUF" + bytes(100))
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            models = {model.path.name: model for model in await library.room.models()}
-            new, broken = models["new.gguf"], models["broken.gguf"]
-            assert (new.kind, new.parameters, new.licence) == (Kind.CHAT, "135M", "Apache-2.0")
-            assert new.native_context == 2048 or new.native_context == 8192
-            assert broken.kind is None and broken.problem and broken.size_bytes == 104
-            await library.core.set_model_shared(new.name, True)
-            conversation = await library.core.new_conversation(Target("", new.name))
-            await library.core.rename_conversation(conversation.id, "About ducks")
-            await library.core.set_setting("chat.answer_tokens", "24")
-            await library.core.ask(conversation.id, "Say yes.")
-            await library.until(AnswerFinished, lambda event: True)
-            (qwen,) = (await library.room.search(Query("qwen3 8b"))).entries
-            assert (qwen.offered.speed is None) == (answered_tokens(library) < ENOUGH_TOKENS)
-            used = next(model for model in await library.room.models() if model.name == new.name)
-            assert used.last_used is not None and used.loaded and used.shared
-            await library.until(LibraryChanged, lambda event: any(model.last_used for model in event.models))
-            order = [model.path.name for model in await library.room.free_up()]
-            assert order[-1] == "new.gguf" and set(order) == {"old.gguf", "new.gguf", "broken.gguf"}
-            removal = await library.room.removal(new.name)
-            assert removal.frees_bytes == new.size_bytes and removal.files == (new.path,)
-            assert removal.conversations == ("About ducks",) and removal.model.shared
-            await library.room.remove(new.name)
-            assert not new.path.exists() and not library.core.machine.pool.loaded()
-            assert new.name not in library.core.machine.shared_names()
-            await library.room.remove(broken.name)
-            assert not broken.path.exists()
-            assert [model.path.name for model in await library.room.models()] == ["old.gguf"]
-            with pytest.raises(ModelError, match="no model"):
-                await library.room.remove("nothing")
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            assert [model.path.name for model in await library.room.models()] == ["old.gguf"]
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        models = {model.path.name: model for model in await library.room.models()}
+        new, broken = models["new.gguf"], models["broken.gguf"]
+        assert (new.kind, new.parameters, new.licence) == (Kind.CHAT, "135M", "Apache-2.0")
+        assert new.native_context == 2048 or new.native_context == 8192
+        assert broken.kind is None and broken.problem and broken.size_bytes == 104
+        await library.core.set_model_shared(new.name, True)
+        conversation = await library.core.new_conversation(Target("", new.name))
+        await library.core.rename_conversation(conversation.id, "About ducks")
+        await library.core.set_setting("chat.answer_tokens", "24")
+        await library.core.ask(conversation.id, "Say yes.")
+        await library.until(AnswerFinished, lambda event: True)
+        (qwen,) = (await library.room.search(Query("qwen3 8b"))).entries
+        assert (qwen.offered.speed is None) == (answered_tokens(library) < ENOUGH_TOKENS)
+        used = next(model for model in await library.room.models() if model.name == new.name)
+        assert used.last_used is not None and used.loaded and used.shared
+        await library.until(LibraryChanged, lambda event: any(model.last_used for model in event.models))
+        order = [model.path.name for model in await library.room.free_up()]
+        assert order[-1] == "new.gguf" and set(order) == {"old.gguf", "new.gguf", "broken.gguf"}
+        removal = await library.room.removal(new.name)
+        assert removal.frees_bytes == new.size_bytes and removal.files == (new.path,)
+        assert removal.conversations == ("About ducks",) and removal.model.shared
+        await library.room.remove(new.name)
+        assert not new.path.exists() and not library.core.machine.pool.loaded()
+        assert new.name not in library.core.machine.shared_names()
+        await library.room.remove(broken.name)
+        assert not broken.path.exists()
+        assert [model.path.name for model in await library.room.models()] == ["old.gguf"]
+        with pytest.raises(ModelError, match="no model"):
+            await library.room.remove("nothing")
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        assert [model.path.name for model in await library.room.models()] == ["old.gguf"]
 
 
-def test_a_link_and_a_second_name_free_nothing(tmp_path: Path) -> None:
+async def test_a_link_and_a_second_name_free_nothing(tmp_path: Path) -> None:
     (tmp_path / "data/models").mkdir(parents=True)
     (tmp_path / "real.gguf").write_bytes(model_file(1))
     (tmp_path / "other.gguf").write_bytes(model_file(2))
     (tmp_path / "data/models/link.gguf").symlink_to(tmp_path / "real.gguf")
     (tmp_path / "data/models/twin.gguf").hardlink_to(tmp_path / "other.gguf")
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            for name in ("link", "twin"):
-                assert (await library.room.removal(name)).frees_bytes == 0
-                await library.room.remove(name)
-        assert (tmp_path / "real.gguf").is_file() and (tmp_path / "other.gguf").is_file()
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        for name in ("link", "twin"):
+            assert (await library.room.removal(name)).frees_bytes == 0
+            await library.room.remove(name)
+    assert (tmp_path / "real.gguf").is_file() and (tmp_path / "other.gguf").is_file()
 
 
-def test_what_a_model_can_do_is_read_from_its_template(tmp_path: Path) -> None:
+async def test_what_a_model_can_do_is_read_from_its_template(tmp_path: Path) -> None:
     from tests import gguf_files
 
     (tmp_path / "data/models").mkdir(parents=True)
@@ -162,11 +149,8 @@ def test_what_a_model_can_do_is_read_from_its_template(tmp_path: Path) -> None:
     data = gguf_files.gguf_file(header, gguf_files.llama_tensors())
     (tmp_path / "data/models/clever.gguf").write_bytes(data)
 
-    async def main() -> None:
-        async with opened(tmp_path / "data") as library:
-            await scanned(library)
-            (model,) = await library.room.models()
-            assert model.abilities == (Ability.THINKS, Ability.TOOLS)
-            assert model.native_context == gguf_files.CONTEXT
-
-    asyncio.run(main())
+    async with opened(tmp_path / "data") as library:
+        await scanned(library)
+        (model,) = await library.room.models()
+        assert model.abilities == (Ability.THINKS, Ability.TOOLS)
+        assert model.native_context == gguf_files.CONTEXT

@@ -120,19 +120,17 @@ def test_real_servers_answer_stop_and_are_stopped(either: RealServer) -> None:
     asyncio.run(asyncio.wait_for(act(), 240))
 
 
-def test_what_each_says_of_itself(xllamacpp: RealServer, llama_cpp_python: RealServer) -> None:
-    async def act() -> None:
-        for server, kind, parallel, n_ctx in (
-            (xllamacpp, ServerKind.LLAMA_CPP, 2, 512),
-            (llama_cpp_python, ServerKind.LLAMA_CPP_PYTHON, 1, 0),
-        ):
-            client = OpenAiClient(Server(server.address, server.key))
-            served = await list_models(client)
-            await client.close()
-            (model,) = served.models
-            assert (served.kind, served.parallel, model.n_ctx, model.embeds) == (kind, parallel, n_ctx, False)
+async def test_what_each_says_of_itself(xllamacpp: RealServer, llama_cpp_python: RealServer) -> None:
 
-    asyncio.run(act())
+    for server, kind, parallel, n_ctx in (
+        (xllamacpp, ServerKind.LLAMA_CPP, 2, 512),
+        (llama_cpp_python, ServerKind.LLAMA_CPP_PYTHON, 1, 0),
+    ):
+        client = OpenAiClient(Server(server.address, server.key))
+        served = await list_models(client)
+        await client.close()
+        (model,) = served.models
+        assert (served.kind, served.parallel, model.n_ctx, model.embeds) == (kind, parallel, n_ctx, False)
 
 
 async def in_state(owner: Core, state: ServerState) -> ModelServerEntry:

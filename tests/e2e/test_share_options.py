@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -67,19 +66,17 @@ def test_a_memory_cap_is_kept_to_and_told(small_model_path: Path, tmp_path: Path
     run(test, tmp_path)
 
 
-def test_options_of_this_run_win(small_model_path: Path, tmp_path: Path) -> None:
-    async def main() -> None:
-        config = CoreConfig(
-            tmp_path,
-            bootstrap=(("127.0.0.1", 9),),
-            model_options=ModelOptions(context_tokens=768, slots=3),
-            answer_tokens=9,
-        )
-        async with Core(config) as core:
-            model = await core.add_model_file(small_model_path)
-            await core.model_options.set_options(model.name, ModelOptions(slots=1, answer_tokens=5))
-            (model,) = await core.shared_models()
-            assert (model.n_ctx, model.slots) == (768, 3)
-            assert core.machine.options_of(model.name).answer_tokens == 9
+async def test_options_of_this_run_win(small_model_path: Path, tmp_path: Path) -> None:
 
-    asyncio.run(main())
+    config = CoreConfig(
+        tmp_path,
+        bootstrap=(("127.0.0.1", 9),),
+        model_options=ModelOptions(context_tokens=768, slots=3),
+        answer_tokens=9,
+    )
+    async with Core(config) as core:
+        model = await core.add_model_file(small_model_path)
+        await core.model_options.set_options(model.name, ModelOptions(slots=1, answer_tokens=5))
+        (model,) = await core.shared_models()
+        assert (model.n_ctx, model.slots) == (768, 3)
+        assert core.machine.options_of(model.name).answer_tokens == 9

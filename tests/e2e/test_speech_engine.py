@@ -155,22 +155,19 @@ async def test_bad_input_is_told_and_costs_only_itself(speech: Sound, tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are Unicode")
-def test_a_file_whose_name_is_no_utf_8_is_heard(tmp_path: Path) -> None:
+async def test_a_file_whose_name_is_no_utf_8_is_heard(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.wav"))
     path.write_bytes(kennedy_wav().read_bytes())
     model_path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.bin"))
     model_path.write_bytes(b"lmgg")
 
-    async def main() -> None:
-        async with loaded() as model:
-            assert (await take(model, AudioFile(path))).words == words(KENNEDY)
-            with pytest.raises(ModelError, match="cannot be read"):
-                await take(model, AudioFile(path.with_name("gone\udcff.wav")))
-        with pytest.raises(ModelError, match="Rename it"):
-            async with loaded(model_path):
-                pass
-
-    asyncio.run(main())
+    async with loaded() as model:
+        assert (await take(model, AudioFile(path))).words == words(KENNEDY)
+        with pytest.raises(ModelError, match="cannot be read"):
+            await take(model, AudioFile(path.with_name("gone\udcff.wav")))
+    with pytest.raises(ModelError, match="Rename it"):
+        async with loaded(model_path):
+            pass
 
 
 async def test_a_file_that_is_no_whole_model_is_refused(tmp_path: Path) -> None:

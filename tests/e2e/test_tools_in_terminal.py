@@ -100,22 +100,20 @@ def test_what_nobody_can_be_asked_about_does_not_run_unless_it_is_allowed() -> N
     assert told.content == "5"
 
 
-def test_a_call_that_is_none_is_told_twice_at_most() -> None:
-    async def main() -> None:
-        async def nobody(_question: str) -> str | None:
-            return None
+async def test_a_call_that_is_none_is_told_twice_at_most() -> None:
 
-        tools = TerminalTools(Output(as_json=False), (), nobody)
-        wrong = CompletionFinal("", "", None, "", (), (ToolFailure("PARSE_ERROR", "It is cut.", "<tool_call>{"),))
-        assistant, user = await tools.answers_to(wrong)
-        assert assistant.content == "<tool_call>{" and "It is cut." in user.content
-        progress = Progress()
-        assert progress.next(wrong)
-        with pytest.raises(ModelError, match="--tools"):
-            progress.next(wrong)
-        assert await tools.answers_to(CompletionFinal("Done.", "", None, "")) == []
+    async def nobody(_question: str) -> str | None:
+        return None
 
-    asyncio.run(main())
+    tools = TerminalTools(Output(as_json=False), (), nobody)
+    wrong = CompletionFinal("", "", None, "", (), (ToolFailure("PARSE_ERROR", "It is cut.", "<tool_call>{"),))
+    assistant, user = await tools.answers_to(wrong)
+    assert assistant.content == "<tool_call>{" and "It is cut." in user.content
+    progress = Progress()
+    assert progress.next(wrong)
+    with pytest.raises(ModelError, match="--tools"):
+        progress.next(wrong)
+    assert await tools.answers_to(CompletionFinal("Done.", "", None, "")) == []
 
 
 def test_servers_are_those_that_are_kept_and_those_of_files(tmp_path: Path) -> None:

@@ -170,96 +170,87 @@ def mozilla(models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Itera
         yield server, fake
 
 
-def test_a_model_of_the_catalog_comes_packed_with_its_vocabulary_and_is_found_by_the_sdks_name(
+async def test_a_model_of_the_catalog_comes_packed_with_its_vocabulary_and_is_found_by_the_sdks_name(
     mozilla: tuple[FileServer, ModelDescriptor], tmp_path: Path
 ) -> None:
     server, fake = mozilla
     reports: list[DownloadProgress] = []
 
-    async def test() -> None:
-        room = Library(tmp_path / "models")
-        model = await room.ensure(fake.name, reports.append)
-        assert (model.name, model.languages, model.sha256) == (fake.name, ("de", "en"), fake.sha256)
-        assert sorted(path.name for path in room.folder.iterdir()) == [
-            "library.json",
-            "model.deen.intgemm.alphas.bin",
-            "vocab.deen.spm",
-        ]
-        total = sum(file.size_bytes for file in fake.packed)
-        assert reports[-1].downloaded == reports[-1].total == total
-        assert room.find(fake.src) == room.find(fake.file) == room.find(fake.sha256) == model
-        asked = len(server.requests)
-        assert await room.ensure(fake.src) == model and len(server.requests) == asked
-        engine = TranslationEngine()
-        try:
-            loaded = await engine.load(model.path, ModelConfig())
-            parts = [part.text async for part in loaded.translate(TextsRequest("1", ("das Haus",)))]
-            assert "".join(parts) == "the house"
-        finally:
-            await engine.close()
-        await room.remove(model.name)
-        assert [path.name for path in room.folder.iterdir()] == ["library.json"]
-
-    asyncio.run(test())
+    room = Library(tmp_path / "models")
+    model = await room.ensure(fake.name, reports.append)
+    assert (model.name, model.languages, model.sha256) == (fake.name, ("de", "en"), fake.sha256)
+    assert sorted(path.name for path in room.folder.iterdir()) == [
+        "library.json",
+        "model.deen.intgemm.alphas.bin",
+        "vocab.deen.spm",
+    ]
+    total = sum(file.size_bytes for file in fake.packed)
+    assert reports[-1].downloaded == reports[-1].total == total
+    assert room.find(fake.src) == room.find(fake.file) == room.find(fake.sha256) == model
+    asked = len(server.requests)
+    assert await room.ensure(fake.src) == model and len(server.requests) == asked
+    engine = TranslationEngine()
+    try:
+        loaded = await engine.load(model.path, ModelConfig())
+        parts = [part.text async for part in loaded.translate(TextsRequest("1", ("das Haus",)))]
+        assert "".join(parts) == "the house"
+    finally:
+        await engine.close()
+    await room.remove(model.name)
+    assert [path.name for path in room.folder.iterdir()] == ["library.json"]
 
 
-def test_what_comes_damaged_or_breaks_off_is_told_and_goes_on(
+async def test_what_comes_damaged_or_breaks_off_is_told_and_goes_on(
     mozilla: tuple[FileServer, ModelDescriptor], tmp_path: Path
 ) -> None:
     server, fake = mozilla
     model_path, vocabulary_path = server.files
     whole = dict(server.files)
 
-    async def test() -> None:
-        room = Library(tmp_path / "models")
-        server.files[vocabulary_path] = whole[vocabulary_path][:-9] + b"elsewhere"
-        with pytest.raises(ModelError) as caught:
-            await room.ensure(fake.name)
-        assert caught.value.name == "CHECKSUM_VALIDATION_FAILED"
-        assert not room.models() and room.left_of(fake.name) == len(whole[model_path])
-        server.files[vocabulary_path] = whole[vocabulary_path]
-        assert (await room.ensure(fake.name)).name == fake.name
-        assert [path for path, _ in server.requests].count(model_path) == 1  # what came is not fetched again
-        await room.remove(fake.name)
-        # A packed file that is as its checksum says, and holds something else: a bomb, or another model.
-        for inside in (b"\0" * (fake.size_bytes + 1), b"another model"):
-            bad = gzip.compress(inside)
-            first = replace(fake.packed[0], size_bytes=len(bad), sha256=hashlib.sha256(bad).hexdigest())
-            server.files[model_path] = bad
-            with pytest.raises(ModelError, match="is not what the catalog says"):
-                await fetch_packed(replace(fake, packed=(first, *fake.packed[1:])), room.folder)
-            await room.discard(fake.name)
-        (room.folder / fake.file).write_bytes(b"mine")
-        with pytest.raises(ModelError, match="lies another model"):
-            await fetch_packed(fake, room.folder)
-        assert (room.folder / fake.file).read_bytes() == b"mine"
-
-    asyncio.run(test())
+    room = Library(tmp_path / "models")
+    server.files[vocabulary_path] = whole[vocabulary_path][:-9] + b"elsewhere"
+    with pytest.raises(ModelError) as caught:
+        await room.ensure(fake.name)
+    assert caught.value.name == "CHECKSUM_VALIDATION_FAILED"
+    assert not room.models() and room.left_of(fake.name) == len(whole[model_path])
+    server.files[vocabulary_path] = whole[vocabulary_path]
+    assert (await room.ensure(fake.name)).name == fake.name
+    assert [path for path, _ in server.requests].count(model_path) == 1  # what came is not fetched again
+    await room.remove(fake.name)
+    # A packed file that is as its checksum says, and holds something else: a bomb, or another model.
+    for inside in (b"\0" * (fake.size_bytes + 1), b"another model"):
+        bad = gzip.compress(inside)
+        first = replace(fake.packed[0], size_bytes=len(bad), sha256=hashlib.sha256(bad).hexdigest())
+        server.files[model_path] = bad
+        with pytest.raises(ModelError, match="is not what the catalog says"):
+            await fetch_packed(replace(fake, packed=(first, *fake.packed[1:])), room.folder)
+        await room.discard(fake.name)
+    (room.folder / fake.file).write_bytes(b"mine")
+    with pytest.raises(ModelError, match="lies another model"):
+        await fetch_packed(fake, room.folder)
+    assert (room.folder / fake.file).read_bytes() == b"mine"
 
 
-def test_a_crash_costs_the_text_that_was_at_work_and_no_other(models: tuple[Path, Path]) -> None:
+async def test_a_crash_costs_the_text_that_was_at_work_and_no_other(models: tuple[Path, Path]) -> None:
     long = "\n".join("das Haus ist klein." for _ in range(20_000))
 
-    async def test() -> None:
-        engine = TranslationEngine()
-        try:
-            model = await engine.load(models[0], ModelConfig())
-            running = model.translate(TextsRequest("long", (long,), "a"))
-            await anext(running)
-            assert model.worker_pid is not None
-            waiting = asyncio.ensure_future(_all(model.translate(TextsRequest("short", ("das Haus",), "b"))))
-            await asyncio.sleep(0)
-            os.kill(model.worker_pid, signal.SIGKILL)
-            with pytest.raises(EngineCrashed):
-                async for _ in running:
-                    pass
-            assert await waiting == "the house"
-            assert await _all(model.translate(TextsRequest("after", ("klein",)))) == "small"
-        finally:
-            await engine.close()
-        assert engine.worker_pids() == ()
-
-    asyncio.run(test())
+    engine = TranslationEngine()
+    try:
+        model = await engine.load(models[0], ModelConfig())
+        running = model.translate(TextsRequest("long", (long,), "a"))
+        await anext(running)
+        assert model.worker_pid is not None
+        waiting = asyncio.ensure_future(_all(model.translate(TextsRequest("short", ("das Haus",), "b"))))
+        await asyncio.sleep(0)
+        os.kill(model.worker_pid, signal.SIGKILL)
+        with pytest.raises(EngineCrashed):
+            async for _ in running:
+                pass
+        assert await waiting == "the house"
+        assert await _all(model.translate(TextsRequest("after", ("klein",)))) == "small"
+    finally:
+        await engine.close()
+    assert engine.worker_pids() == ()
 
 
 async def _all(parts: AsyncIterator[TextPart]) -> str:

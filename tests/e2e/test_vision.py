@@ -150,19 +150,16 @@ async def test_a_model_without_vision_says_so(small_model_path: Path, engine: En
         await loaded.close()
 
 
-def test_the_engine_that_was_named_is_kept_and_sees_nothing_if_it_cannot(
+async def test_the_engine_that_was_named_is_kept_and_sees_nothing_if_it_cannot(
     seeing_model_path: Path, ask: _Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, EngineKind.SCHEDULER)
 
-    async def main() -> None:
-        async with seeing(seeing_model_path) as model:
-            assert not model.info.vision and model.info.engine.startswith("llama-cpp-python")
-            assert (await ask(model)).text
-            with pytest.raises(ModelError, match="cannot see pictures"):
-                await ask(model, shades())
-
-    asyncio.run(main())
+    async with seeing(seeing_model_path) as model:
+        assert not model.info.vision and model.info.engine.startswith("llama-cpp-python")
+        assert (await ask(model)).text
+        with pytest.raises(ModelError, match="cannot see pictures"):
+            await ask(model, shades())
 
 
 async def test_a_vision_part_of_another_model_is_refused_by_name(seeing_model_path: Path, tmp_path: Path) -> None:

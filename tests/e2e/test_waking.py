@@ -38,22 +38,10 @@ async def gone(guest: Watched, key: str) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_who_asks_a_machine_that_sleeps_is_answered_once_it_was_woken(
+async def test_who_asks_a_machine_that_sleeps_is_answered_once_it_was_woken(
     small_model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contacts, "WAKE_PAUSE", 0.1)
-
-    async def main() -> None:
-        async with await create_testnet(4) as net:
-            bootstrap = tuple(net.bootstrap)
-            studio = Watched(Core(CoreConfig(tmp_path / "studio", bootstrap=bootstrap, can_be_woken=True)))
-            rack = Watched(Core(CoreConfig(tmp_path / "rack", bootstrap=bootstrap)))
-            guest = Watched(Core(CoreConfig(tmp_path / "guest", bootstrap=bootstrap)))
-            async with studio.core, rack.core, guest.core:
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as card:
-                    card.bind(("", 0))
-                    card.setblocking(False)
-                    await play(studio, rack, guest, card)
 
     async def play(studio: Watched, rack: Watched, guest: Watched, card: socket.socket) -> None:
         there = [Lan("127.0.0.1", "127.255.255.255", MAC, card.getsockname()[1])]
@@ -100,4 +88,13 @@ def test_who_asks_a_machine_that_sleeps_is_answered_once_it_was_woken(
         assert answer.status == "failed" and answer.error is not None
         assert answer.error.title == "The machine did not wake up."
 
-    asyncio.run(main())
+    async with await create_testnet(4) as net:
+        bootstrap = tuple(net.bootstrap)
+        studio = Watched(Core(CoreConfig(tmp_path / "studio", bootstrap=bootstrap, can_be_woken=True)))
+        rack = Watched(Core(CoreConfig(tmp_path / "rack", bootstrap=bootstrap)))
+        guest = Watched(Core(CoreConfig(tmp_path / "guest", bootstrap=bootstrap)))
+        async with studio.core, rack.core, guest.core:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as card:
+                card.bind(("", 0))
+                card.setblocking(False)
+                await play(studio, rack, guest, card)

@@ -124,7 +124,7 @@ async def test_answers_in_parallel(sdk_peer_home: Path, tmp_path: Path) -> None:
         assert scene.pool.model.most_running == Limits().parallel_per_key
 
 
-def test_extras_of_a_completion_are_understood(sdk_peer_home: Path, tmp_path: Path) -> None:
+async def test_extras_of_a_completion_are_understood(sdk_peer_home: Path, tmp_path: Path) -> None:
     extras = {
         "stream": False,
         "kvCache": "../../etc/passwd",
@@ -137,20 +137,17 @@ def test_extras_of_a_completion_are_understood(sdk_peer_home: Path, tmp_path: Pa
         },
     }
 
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            scene.pool.model.thoughts = ["zero, ", "then: "]
-            async with scene.consumer(SMOL.name, "Hello", "--request", json.dumps(extras)) as peer:
-                assert await peer.finish() == 0, peer.events
-            events = [event["data"] for event in peer.of("completion-event")]
-            thinking = "".join(event["text"] for event in events if event["type"] == "thinkingDelta")
-            assert thinking == "zero, then: "
-            assert peer.of("final")[0]["text"] == "one two three"
-            request = scene.pool.model.requests[0]
-            assert request.response_schema is not None and json.loads(request.response_schema)["type"] == "object"
-            assert request.sampling.temp == 0
-
-    asyncio.run(main())
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        scene.pool.model.thoughts = ["zero, ", "then: "]
+        async with scene.consumer(SMOL.name, "Hello", "--request", json.dumps(extras)) as peer:
+            assert await peer.finish() == 0, peer.events
+        events = [event["data"] for event in peer.of("completion-event")]
+        thinking = "".join(event["text"] for event in events if event["type"] == "thinkingDelta")
+        assert thinking == "zero, then: "
+        assert peer.of("final")[0]["text"] == "one two three"
+        request = scene.pool.model.requests[0]
+        assert request.response_schema is not None and json.loads(request.response_schema)["type"] == "object"
+        assert request.sampling.temp == 0
 
 
 async def test_errors_are_read_as_errors(sdk_peer_home: Path, tmp_path: Path) -> None:
@@ -233,7 +230,7 @@ async def test_a_key_that_is_not_allowed_is_refused_at_once_and_a_knock_is_told_
         assert scene.pool.loads == 0
 
 
-def test_what_strangers_may_not_call_is_answered_in_its_shape(sdk_peer_home: Path, tmp_path: Path) -> None:
+async def test_what_strangers_may_not_call_is_answered_in_its_shape(sdk_peer_home: Path, tmp_path: Path) -> None:
     requests = [
         '{"type":"state"}',
         '{"type":"__shutdown__"}',
@@ -243,16 +240,13 @@ def test_what_strangers_may_not_call_is_answered_in_its_shape(sdk_peer_home: Pat
         '{"type":"heartbeat"}',
     ]
 
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            async with scene.raw(*requests) as peer:
-                await peer.finish()
-            replies = [line[kind] for line in peer.events for kind in ("reply", "chunk") if kind in line]
-            assert [reply["type"] for reply in replies] == ["error"] * 5 + ["heartbeat"]
-            assert [reply.get("code") for reply in replies[:4]] == [53704] * 4
-            assert all("stack" not in reply for reply in replies)
-
-    asyncio.run(main())
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        async with scene.raw(*requests) as peer:
+            await peer.finish()
+        replies = [line[kind] for line in peer.events for kind in ("reply", "chunk") if kind in line]
+        assert [reply["type"] for reply in replies] == ["error"] * 5 + ["heartbeat"]
+        assert [reply.get("code") for reply in replies[:4]] == [53704] * 4
+        assert all("stack" not in reply for reply in replies)
 
 
 async def test_a_killed_consumer_stops_its_generation(sdk_peer_home: Path, tmp_path: Path) -> None:

@@ -195,21 +195,20 @@ async def test_it_gives_signs_of_life_while_it_answers_and_is_told_silent_when_k
         await asyncio.wait({watching})
 
 
-def test_it_gets_no_picture_and_the_user_is_told(sdk_peer_home: Path, tmp_path: Path, small_model_path: Path) -> None:
+async def test_it_gets_no_picture_and_the_user_is_told(
+    sdk_peer_home: Path, tmp_path: Path, small_model_path: Path
+) -> None:
     """No message of the SDK carries bytes: a path would be opened on the provider's machine."""
     photo = tmp_path / "photo.png"
     photo.write_bytes(shades())
 
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            consumer, delegate = scene.consumer, scene.delegate
-            loaded = await consumer.load_model(str(small_model_path.resolve()), delegate=delegate, model_config=CONFIG)
-            history = [HistoryMessage("user", "What is this?", [Attachment(str(photo))])]
-            with pytest.raises(DelegationError, match="cannot take pictures: it does not run QVAC Desktop"):
-                await consumer.completion(loaded.model_id, history)
-            assert await (await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)).text
-
-    asyncio.run(main())
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        consumer, delegate = scene.consumer, scene.delegate
+        loaded = await consumer.load_model(str(small_model_path.resolve()), delegate=delegate, model_config=CONFIG)
+        history = [HistoryMessage("user", "What is this?", [Attachment(str(photo))])]
+        with pytest.raises(DelegationError, match="cannot take pictures: it does not run QVAC Desktop"):
+            await consumer.completion(loaded.model_id, history)
+        assert await (await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)).text
 
 
 async def begun_and_left(consumer: Consumer, model_id: str, text: str) -> None:
@@ -228,42 +227,39 @@ async def begun_and_left(consumer: Consumer, model_id: str, text: str) -> None:
             await asyncio.sleep(0.1)
 
 
-def test_it_translates_for_our_consumer_though_its_own_never_asks(
+async def test_it_translates_for_our_consumer_though_its_own_never_asks(
     sdk_peer_home: Path, tmp_path: Path, small_model_path: Path
 ) -> None:
     """As it does at home: it finds the language out where none is said, and after a cancel its last line is as ever."""
     english = "The weather is very nice today, and the children are playing in the garden."
 
-    async def main() -> None:
-        async with stage(sdk_peer_home, tmp_path) as scene:
-            consumer = scene.consumer
-            loaded = await consumer.load_model(
-                str(small_model_path.resolve()), delegate=scene.delegate, model_config=CONFIG
-            )
-            texts = []
-            for source in ("en", None):
-                run = await consumer.translate(loaded.model_id, english, to="fr", from_=source)
-                tokens = [token async for token in run.token_stream]
-                final = await run.final
-                assert final.text == "".join(tokens) and len(tokens) > 3 and final.stop_reason == ""
-                assert final.stats is not None and isinstance(final.stats.total_tokens, float)
-                assert final.stats.total_tokens >= len(tokens)
-                assert not final.text.startswith("assistant"), "the role that the model writes first"
-                texts.append(final.text)
-            assert texts[0] == texts[1], "it found out that this is English"
-            with pytest.raises(ProviderError, match="source language"):
-                await (await consumer.translate(loaded.model_id, "1234 5678", to="fr")).text
-            run = await consumer.translate(loaded.model_id, english * 5, to="fr", from_="en")
-            await anext(run.token_stream)
-            assert await run.cancel() == 1
-            with pytest.raises(InferenceCancelled) as caught:
-                async with asyncio.timeout(30):
-                    await run.text
-            assert caught.value.typed_fields["text"]
-            async with asyncio.timeout(60):
-                await begun_and_left(consumer, loaded.model_id, english)
-            answer = await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)
-            assert await answer.text, "and it lives"
-            assert not scene.provider.of("error")
-
-    asyncio.run(main())
+    async with stage(sdk_peer_home, tmp_path) as scene:
+        consumer = scene.consumer
+        loaded = await consumer.load_model(
+            str(small_model_path.resolve()), delegate=scene.delegate, model_config=CONFIG
+        )
+        texts = []
+        for source in ("en", None):
+            run = await consumer.translate(loaded.model_id, english, to="fr", from_=source)
+            tokens = [token async for token in run.token_stream]
+            final = await run.final
+            assert final.text == "".join(tokens) and len(tokens) > 3 and final.stop_reason == ""
+            assert final.stats is not None and isinstance(final.stats.total_tokens, float)
+            assert final.stats.total_tokens >= len(tokens)
+            assert not final.text.startswith("assistant"), "the role that the model writes first"
+            texts.append(final.text)
+        assert texts[0] == texts[1], "it found out that this is English"
+        with pytest.raises(ProviderError, match="source language"):
+            await (await consumer.translate(loaded.model_id, "1234 5678", to="fr")).text
+        run = await consumer.translate(loaded.model_id, english * 5, to="fr", from_="en")
+        await anext(run.token_stream)
+        assert await run.cancel() == 1
+        with pytest.raises(InferenceCancelled) as caught:
+            async with asyncio.timeout(30):
+                await run.text
+        assert caught.value.typed_fields["text"]
+        async with asyncio.timeout(60):
+            await begun_and_left(consumer, loaded.model_id, english)
+        answer = await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)
+        assert await answer.text, "and it lives"
+        assert not scene.provider.of("error")

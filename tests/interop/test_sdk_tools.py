@@ -6,7 +6,6 @@ provider of ours, with that model in its own engine, which repeats a call that i
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -89,24 +88,23 @@ async def test_a_javascript_consumer_gets_calls_and_sends_results_back(sdk_peer_
         assert not scene.pool.model.requests[-1].tools
 
 
-def test_a_javascript_consumer_gets_thinking_apart_and_keeps_to_a_schema(sdk_peer_home: Path, tmp_path: Path) -> None:
+async def test_a_javascript_consumer_gets_thinking_apart_and_keeps_to_a_schema(
+    sdk_peer_home: Path, tmp_path: Path
+) -> None:
     schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
     extras = {
         "captureThinking": True,
         "responseFormat": {"type": "json_schema", "json_schema": {"name": "person", "schema": schema}},
     }
 
-    async def main() -> None:
-        async with provided(sdk_peer_home, tmp_path) as scene:
-            scene.pool.model.thoughts = ["Hm, ", "well. "]
-            async with scene.consumer(SMOL.name, "Hello", "--request", json.dumps(extras)) as peer:
-                assert await peer.finish() == 0, peer.events
-            events = [event["data"] for event in peer.of("completion-event")]
-            assert "".join(event["text"] for event in events if event["type"] == "thinkingDelta") == "Hm, well. "
-            assert peer.of("final")[0]["text"] == "one two three"
-            assert json.loads(scene.pool.model.requests[-1].response_schema or "") == schema
-
-    asyncio.run(main())
+    async with provided(sdk_peer_home, tmp_path) as scene:
+        scene.pool.model.thoughts = ["Hm, ", "well. "]
+        async with scene.consumer(SMOL.name, "Hello", "--request", json.dumps(extras)) as peer:
+            assert await peer.finish() == 0, peer.events
+        events = [event["data"] for event in peer.of("completion-event")]
+        assert "".join(event["text"] for event in events if event["type"] == "thinkingDelta") == "Hm, well. "
+        assert peer.of("final")[0]["text"] == "one two three"
+        assert json.loads(scene.pool.model.requests[-1].response_schema or "") == schema
 
 
 async def test_a_javascript_consumers_unbounded_tools_are_refused_by_name(sdk_peer_home: Path, tmp_path: Path) -> None:
@@ -123,7 +121,7 @@ SHORT = GenerationParams(temp=0, predict=48)
 CONFIG = {"ctx_size": 2048, "device": "cpu", "tools": True}
 
 
-def test_our_consumer_and_a_javascript_provider_with_tools(
+async def test_our_consumer_and_a_javascript_provider_with_tools(
     sdk_peer_home: Path, tmp_path: Path, small_model_path: Path
 ) -> None:
     """What its engine makes of them is its business; that it takes ours, and what leaves it, is ours."""
@@ -142,45 +140,38 @@ def test_our_consumer_and_a_javascript_provider_with_tools(
         },
     )
 
-    async def main() -> None:
-        async with consumed(sdk_peer_home, tmp_path) as scene:
-            consumer = scene.consumer
-            loaded = await consumer.load_model(
-                str(small_model_path.resolve()), delegate=scene.delegate, model_config=CONFIG
-            )
-            free = await (
-                await consumer.completion(loaded.model_id, ASKED, generation_params=SHORT, tools=[rich])
-            ).final
-            assert free.stats is not None and isinstance(free.stats.prompt_tokens, int | float)
-            history = [
-                *ASKED,
-                HistoryMessage("assistant", "", tool_calls=[HistoryCall("id", "get_weather", {"city": "Paris"})]),
-                HistoryMessage("tool", "Sunny", tool_call_id="id", name="get_weather"),
-            ]
-            told = await (
-                await consumer.completion(loaded.model_id, history, generation_params=SHORT, tools=[rich])
-            ).final
-            assert told.stats is not None and isinstance(told.stats.prompt_tokens, int | float)
-            assert told.stats.prompt_tokens > free.stats.prompt_tokens
-            with pytest.raises(ModelError, match="JavaScript"):
-                await consumer.completion(loaded.model_id, ASKED, tools=[rich], tool_choice=NamedTool("get_weather"))
-            # Its grammar makes the model write a call as JSON, whatever it was trained for.
-            written = {
-                "type": "object",
-                "properties": {
-                    "name": {"type": "string", "enum": ["get_weather"]},
-                    "arguments": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-                },
-                "required": ["name", "arguments"],
-            }
-            wanted = JsonSchemaFormat(NamedSchema("call", written))
-            schema = await consumer.completion(loaded.model_id, ASKED, generation_params=SHORT, response_format=wanted)
-            assert json.loads(await schema.text)["name"] == "get_weather"
-
-    asyncio.run(main())
+    async with consumed(sdk_peer_home, tmp_path) as scene:
+        consumer = scene.consumer
+        loaded = await consumer.load_model(
+            str(small_model_path.resolve()), delegate=scene.delegate, model_config=CONFIG
+        )
+        free = await (await consumer.completion(loaded.model_id, ASKED, generation_params=SHORT, tools=[rich])).final
+        assert free.stats is not None and isinstance(free.stats.prompt_tokens, int | float)
+        history = [
+            *ASKED,
+            HistoryMessage("assistant", "", tool_calls=[HistoryCall("id", "get_weather", {"city": "Paris"})]),
+            HistoryMessage("tool", "Sunny", tool_call_id="id", name="get_weather"),
+        ]
+        told = await (await consumer.completion(loaded.model_id, history, generation_params=SHORT, tools=[rich])).final
+        assert told.stats is not None and isinstance(told.stats.prompt_tokens, int | float)
+        assert told.stats.prompt_tokens > free.stats.prompt_tokens
+        with pytest.raises(ModelError, match="JavaScript"):
+            await consumer.completion(loaded.model_id, ASKED, tools=[rich], tool_choice=NamedTool("get_weather"))
+        # Its grammar makes the model write a call as JSON, whatever it was trained for.
+        written = {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "enum": ["get_weather"]},
+                "arguments": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            },
+            "required": ["name", "arguments"],
+        }
+        wanted = JsonSchemaFormat(NamedSchema("call", written))
+        schema = await consumer.completion(loaded.model_id, ASKED, generation_params=SHORT, response_format=wanted)
+        assert json.loads(await schema.text)["name"] == "get_weather"
 
 
-def test_calls_of_a_javascript_provider_are_checked_by_the_whole_schema(
+async def test_calls_of_a_javascript_provider_are_checked_by_the_whole_schema(
     sdk_peer_home: Path, tmp_path: Path, small_model_path: Path
 ) -> None:
     """A prompt that tells the small model to repeat a call makes it write one; 0.16 reads it, and checks names only."""
@@ -195,22 +186,19 @@ def test_calls_of_a_javascript_provider_are_checked_by_the_whole_schema(
         "function", "get_weather", "d", {**PARAMETERS, "properties": {"city": {"type": "string", "maxLength": 2}}}
     )
 
-    async def main() -> None:
-        async with consumed(sdk_peer_home, tmp_path) as scene:
-            consumer = scene.consumer
-            loaded = await consumer.load_model(
-                str(small_model_path.resolve()), delegate=scene.delegate, model_config=CONFIG
-            )
-            answer = await consumer.completion(loaded.model_id, asked, generation_params=SHORT, tools=[WEATHER])
-            final = await answer.final
-            assert [(call.name, call.arguments) for call in final.tool_calls] == [("get_weather", {"city": "Paris"})]
-            assert [event.call.id async for event in answer.events if isinstance(event, ToolCall)]
-            answer = await consumer.completion(loaded.model_id, asked, generation_params=SHORT, tools=[strict])
-            final = await answer.final
-            assert not final.tool_calls and [error.code for error in final.tool_errors] == ["VALIDATION_ERROR"]
-            assert [event async for event in answer.events if isinstance(event, ToolError)]
-
-    asyncio.run(main())
+    async with consumed(sdk_peer_home, tmp_path) as scene:
+        consumer = scene.consumer
+        loaded = await consumer.load_model(
+            str(small_model_path.resolve()), delegate=scene.delegate, model_config=CONFIG
+        )
+        answer = await consumer.completion(loaded.model_id, asked, generation_params=SHORT, tools=[WEATHER])
+        final = await answer.final
+        assert [(call.name, call.arguments) for call in final.tool_calls] == [("get_weather", {"city": "Paris"})]
+        assert [event.call.id async for event in answer.events if isinstance(event, ToolCall)]
+        answer = await consumer.completion(loaded.model_id, asked, generation_params=SHORT, tools=[strict])
+        final = await answer.final
+        assert not final.tool_calls and [error.code for error in final.tool_errors] == ["VALIDATION_ERROR"]
+        assert [event async for event in answer.events if isinstance(event, ToolError)]
 
 
 __all__ = ["SdkPeer"]

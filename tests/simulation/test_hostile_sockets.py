@@ -149,34 +149,31 @@ async def test_an_error_between_datagrams_loses_none(offload: bool) -> None:
         reader.close()
 
 
-def test_junk_over_true_sockets_does_not_disturb_an_open_connection() -> None:
+async def test_junk_over_true_sockets_does_not_disturb_an_open_connection() -> None:
     async def echo(connection: Connection) -> None:
         async for message in connection:
             await connection.write(message)
         await connection.close()
 
-    async def main() -> None:
-        faults: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
-        chance = Random(1)
-        async with (
-            await create_testnet(2) as testnet,
-            DHT(testnet.bootstrap, host="127.0.0.1", port=0) as server,
-            DHT(testnet.bootstrap, host="127.0.0.1", port=0) as client,
-        ):
-            await server.create_server(echo).listen()
-            connection = await client.connect(server.key_pair.public_key)
-            targets = [sock.address for dht in (server, client) for sock in dht.endpoint._sockets.values()]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
-                for size in [*range(0, 1500, 7), 2048, 2049, 9000, 65507]:
-                    for head in (b"", b"\xff\x01", b"\x03", b"\x13"):
-                        for target in targets:
-                            plain.sendto((head + chance.randbytes(size))[:65507], target)
-                    if size % 70 == 0:
-                        await connection.write(bytes([size % 251]) * 2000)
-                        async with asyncio.timeout(3):
-                            assert await connection.read() == bytes([size % 251]) * 2000
-            await connection.close()
-        assert not faults
-
-    asyncio.run(main())
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+    chance = Random(1)
+    async with (
+        await create_testnet(2) as testnet,
+        DHT(testnet.bootstrap, host="127.0.0.1", port=0) as server,
+        DHT(testnet.bootstrap, host="127.0.0.1", port=0) as client,
+    ):
+        await server.create_server(echo).listen()
+        connection = await client.connect(server.key_pair.public_key)
+        targets = [sock.address for dht in (server, client) for sock in dht.endpoint._sockets.values()]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+            for size in [*range(0, 1500, 7), 2048, 2049, 9000, 65507]:
+                for head in (b"", b"\xff\x01", b"\x03", b"\x13"):
+                    for target in targets:
+                        plain.sendto((head + chance.randbytes(size))[:65507], target)
+                if size % 70 == 0:
+                    await connection.write(bytes([size % 251]) * 2000)
+                    async with asyncio.timeout(3):
+                        assert await connection.read() == bytes([size % 251]) * 2000
+        await connection.close()
+    assert not faults

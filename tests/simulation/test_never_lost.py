@@ -36,6 +36,8 @@ from tests.unit.delegation_room import CONSUMER_KEY, Room, provider_room
 from tests.unit.memory_stream import MemoryStream, run, stream_pair
 from tests.unit.scripted_engine import SMOL, ScriptedModel
 
+RUNNER = run
+
 KEYS = [bytes([number]) * 32 for number in (0x11, 0x22, 0x33)]
 WORDS = [f"w{number} " for number in range(40)]
 WHOLE = "".join(WORDS)
@@ -380,52 +382,50 @@ async def play(case: Case, scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("case", rows())
-def test_an_answer_is_whole_or_ends_with_a_cause_and_waits(
+async def test_an_answer_is_whole_or_ends_with_a_cause_and_waits(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path
 ) -> None:
-    async def main() -> None:
-        clock, their_clock = Clock(), Clock()
-        monkeypatch.setattr(time, "time", clock)
-        shutil.copytree(empty_store, tmp_path, dirs_exist_ok=True)
-        store = Store.open(DataDir(tmp_path, explicit=True), now=clock())
-        store.database.rows("PRAGMA synchronous = OFF")
-        before = files_of(tmp_path)
 
-        async def at_once(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            return function(*args, **kwargs)
+    clock, their_clock = Clock(), Clock()
+    monkeypatch.setattr(time, "time", clock)
+    shutil.copytree(empty_store, tmp_path, dirs_exist_ok=True)
+    store = Store.open(DataDir(tmp_path, explicit=True), now=clock())
+    store.database.rows("PRAGMA synchronous = OFF")
+    before = files_of(tmp_path)
 
-        store.database.run = at_once  # type: ignore[method-assign]
-        async with AsyncExitStack() as stack:
-            rooms = [await stack.enter_async_context(provider_room(wall_clock=their_clock)) for _ in KEYS]
-            machines = [Machine(room, key) for room, key in zip(rooms, KEYS, strict=True)]
-            for room in rooms:
-                room.pool.model = CrashingModel()
-            scene = Scene(store, machines, Here(case.here), clock, their_clock)
-            try:
-                await play(case, scene)
-            finally:
-                scene.empty_disk()
-                await scene.chats.close()
-                await scene.contacts.close()
-                await scene.consumer.close()
-                for machine in machines:
-                    machine.come_back()
-                    for task in machine.cuts:
-                        task.cancel()
-                    for stream in machine.streams:
-                        stream.cut(False)
-            assert scene.here.running == 0 and not scene.consumer._runs
-            streams = [stream for machine in machines for stream in machine.streams]
-            assert all(stream.destroyed or stream.closed or stream._error for stream in streams)
-            await scene.until(lambda: not any(len(room.provider.requests) for room in rooms))
-            await scene.until(lambda: not any(room.pool.model.running for room in rooms))
-        store.close()
-        assert files_of(tmp_path) <= before, "nothing but what a new folder has"
-        left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
-        await asyncio.wait(left, timeout=1) if left else None
-        assert not [task for task in left if not task.done()]
+    async def at_once(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
 
-    run(main())
+    store.database.run = at_once  # type: ignore[method-assign]
+    async with AsyncExitStack() as stack:
+        rooms = [await stack.enter_async_context(provider_room(wall_clock=their_clock)) for _ in KEYS]
+        machines = [Machine(room, key) for room, key in zip(rooms, KEYS, strict=True)]
+        for room in rooms:
+            room.pool.model = CrashingModel()
+        scene = Scene(store, machines, Here(case.here), clock, their_clock)
+        try:
+            await play(case, scene)
+        finally:
+            scene.empty_disk()
+            await scene.chats.close()
+            await scene.contacts.close()
+            await scene.consumer.close()
+            for machine in machines:
+                machine.come_back()
+                for task in machine.cuts:
+                    task.cancel()
+                for stream in machine.streams:
+                    stream.cut(False)
+        assert scene.here.running == 0 and not scene.consumer._runs
+        streams = [stream for machine in machines for stream in machine.streams]
+        assert all(stream.destroyed or stream.closed or stream._error for stream in streams)
+        await scene.until(lambda: not any(len(room.provider.requests) for room in rooms))
+        await scene.until(lambda: not any(room.pool.model.running for room in rooms))
+    store.close()
+    assert files_of(tmp_path) <= before, "nothing but what a new folder has"
+    left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+    await asyncio.wait(left, timeout=1) if left else None
+    assert not [task for task in left if not task.done()]
 
 
 def files_of(folder: Path) -> set[str]:

@@ -15,74 +15,71 @@ from qvac_core.hyperdht import DHT, Connection, KeyPair
 from .virtual_loop import run
 from .world import World, echo, pump, simulate
 
+RUNNER = run
+
 KEY = "ab" * 32
 
 
-def test_pauses_grow_end_early_when_hurried_and_stop_at_a_refusal() -> None:
-    async def test() -> None:
-        loop = asyncio.get_running_loop()
-        tries: list[float] = []
-        answer = NetworkError("away", name="PEER_NOT_FOUND")
+async def test_pauses_grow_end_early_when_hurried_and_stop_at_a_refusal() -> None:
 
-        async def connect(key: str) -> None:
-            tries.append(loop.time())
-            raise answer
+    loop = asyncio.get_running_loop()
+    tries: list[float] = []
+    answer = NetworkError("away", name="PEER_NOT_FOUND")
 
-        again = Reconnecting(connect, lambda error: error.name == "REFUSED", chance=Random(1))
-        again.lost(KEY)
-        again.lost(KEY)  # the same loss, told twice
-        await asyncio.sleep(400)
-        gaps = [after - before for before, after in pairwise(tries)]
-        for gap, pause in zip(gaps, [1, 2, 4, 8, 16, 32, *[LONGEST_PAUSE] * 20], strict=False):
-            assert pause * (1 - JITTER) <= gap <= pause * (1 + JITTER)
-        assert len(gaps) >= 8
-        assert len(set(gaps[6:])) > 1  # jitter
+    async def connect(key: str) -> None:
+        tries.append(loop.time())
+        raise answer
 
-        before = len(tries)
-        again.hurry()
-        await asyncio.sleep(4)
-        assert len(tries) >= before + 3  # at once, then small pauses again
+    again = Reconnecting(connect, lambda error: error.name == "REFUSED", chance=Random(1))
+    again.lost(KEY)
+    again.lost(KEY)  # the same loss, told twice
+    await asyncio.sleep(400)
+    gaps = [after - before for before, after in pairwise(tries)]
+    for gap, pause in zip(gaps, [1, 2, 4, 8, 16, 32, *[LONGEST_PAUSE] * 20], strict=False):
+        assert pause * (1 - JITTER) <= gap <= pause * (1 + JITTER)
+    assert len(gaps) >= 8
+    assert len(set(gaps[6:])) > 1  # jitter
 
-        answer = NetworkError("no", name="REFUSED")
-        again.hurry()
-        await asyncio.sleep(1)
-        assert not again.keys
-        before = len(tries)
-        await asyncio.sleep(200)
-        assert len(tries) == before
+    before = len(tries)
+    again.hurry()
+    await asyncio.sleep(4)
+    assert len(tries) >= before + 3  # at once, then small pauses again
 
-        again.lost(KEY)
-        again.stop(KEY)
-        await asyncio.sleep(10)
-        assert len(tries) == before
-        await again.close()
+    answer = NetworkError("no", name="REFUSED")
+    again.hurry()
+    await asyncio.sleep(1)
+    assert not again.keys
+    before = len(tries)
+    await asyncio.sleep(200)
+    assert len(tries) == before
 
-    run(test())
+    again.lost(KEY)
+    again.stop(KEY)
+    await asyncio.sleep(10)
+    assert len(tries) == before
+    await again.close()
 
 
-def test_a_door_that_counts_knocks_is_not_hammered_at() -> None:
+async def test_a_door_that_counts_knocks_is_not_hammered_at() -> None:
     """After a refusal the first pause is long enough too, also when somebody tried by hand; three a minute at most."""
 
-    async def test() -> None:
-        loop = asyncio.get_running_loop()
-        tries: list[float] = []
+    loop = asyncio.get_running_loop()
+    tries: list[float] = []
 
-        async def connect(key: str) -> None:
-            tries.append(loop.time())
-            raise refusal
+    async def connect(key: str) -> None:
+        tries.append(loop.time())
+        raise refusal
 
-        refusal = NetworkError("not yet", name="REFUSED")
-        again = Reconnecting(connect, lambda _: False, least_pause=lambda _: 10.0, chance=Random(1))
-        started = loop.time()
-        again.lost(KEY, refusal)
-        assert again.pause(KEY, refusal) == 10.0
-        await asyncio.sleep(300)
-        gaps = [after - before for before, after in pairwise([started, *tries])]
-        for gap, pause in zip(gaps, [10, 20, 40, *[LONGEST_PAUSE] * 20], strict=False):
-            assert pause * (1 - JITTER) <= gap <= pause * (1 + JITTER)
-        await again.close()
-
-    run(test())
+    refusal = NetworkError("not yet", name="REFUSED")
+    again = Reconnecting(connect, lambda _: False, least_pause=lambda _: 10.0, chance=Random(1))
+    started = loop.time()
+    again.lost(KEY, refusal)
+    assert again.pause(KEY, refusal) == 10.0
+    await asyncio.sleep(300)
+    gaps = [after - before for before, after in pairwise([started, *tries])]
+    for gap, pause in zip(gaps, [10, 20, 40, *[LONGEST_PAUSE] * 20], strict=False):
+        assert pause * (1 - JITTER) <= gap <= pause * (1 + JITTER)
+    await again.close()
 
 
 class Guest:

@@ -86,26 +86,23 @@ def test_guests_hear_the_last_words_of_a_provider_that_stops_on_a_bad_network(se
 
 
 @pytest.mark.parametrize("guests", [8, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
-def test_guests_on_real_sockets_that_drop_their_connections(guests: int) -> None:
+async def test_guests_on_real_sockets_that_drop_their_connections(guests: int) -> None:
     """Loopback and the system's sockets; three times, so that what grows can be told from what is there once."""
 
-    async def test() -> None:
-        async with (
-            await create_testnet(4) as net,
-            DHT(net.bootstrap, host="127.0.0.1", port=0) as dht,
-        ):
-            stand = Stand(dht, words=5)
-            await stand.open()
-            counts = []
-            for _ in range(3):
-                nodes = [DHT(net.bootstrap, host="127.0.0.1", port=0) for _ in range(guests)]
-                visitors = [Visitor(node, stand) for node in nodes]
-                await asyncio.gather(*(visitor.ask() for visitor in visitors))
-                assert len(stand.provider._sessions) == len(dht.node.connections) == guests
-                await asyncio.gather(*(visitor.forget() for visitor in visitors))
-                await stand.until_free(VANISHED)
-                counts.append(process())
-                print(dict(counts[-1]), resident_bytes() // 1_000_000, "MB")
-            assert counts[1] == counts[2]
-
-    asyncio.run(test())
+    async with (
+        await create_testnet(4) as net,
+        DHT(net.bootstrap, host="127.0.0.1", port=0) as dht,
+    ):
+        stand = Stand(dht, words=5)
+        await stand.open()
+        counts = []
+        for _ in range(3):
+            nodes = [DHT(net.bootstrap, host="127.0.0.1", port=0) for _ in range(guests)]
+            visitors = [Visitor(node, stand) for node in nodes]
+            await asyncio.gather(*(visitor.ask() for visitor in visitors))
+            assert len(stand.provider._sessions) == len(dht.node.connections) == guests
+            await asyncio.gather(*(visitor.forget() for visitor in visitors))
+            await stand.until_free(VANISHED)
+            counts.append(process())
+            print(dict(counts[-1]), resident_bytes() // 1_000_000, "MB")
+        assert counts[1] == counts[2]

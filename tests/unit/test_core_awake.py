@@ -159,30 +159,27 @@ def test_a_system_that_cannot_be_asked_is_asked_no_more_than_once_a_look() -> No
     play(machine, scene)
 
 
-def test_an_end_while_the_battery_is_looked_at_is_not_forgotten() -> None:
+async def test_an_end_while_the_battery_is_looked_at_is_not_forgotten() -> None:
     machine = Machine()
 
-    async def main() -> None:
-        slow = threading.Event()
+    slow = threading.Event()
 
-        def battery() -> bool | None:
-            slow.wait(5)
-            return None
+    def battery() -> bool | None:
+        slow.wait(5)
+        return None
 
-        awake = Awake(lambda: machine.settings, battery, machine.hold)
-        awake.open()
-        slow.set()
-        awake.take(started("1"))
-        await until(lambda: machine.holds == 1)
-        slow.clear()
-        awake.look()
-        await asyncio.sleep(0.01)
-        awake.take(ended("1"))
-        slow.set()
-        await until(lambda: machine.holds == 0)
-        await awake.close()
-
-    asyncio.run(main())
+    awake = Awake(lambda: machine.settings, battery, machine.hold)
+    awake.open()
+    slow.set()
+    awake.take(started("1"))
+    await until(lambda: machine.holds == 1)
+    slow.clear()
+    awake.look()
+    await asyncio.sleep(0.01)
+    awake.take(ended("1"))
+    slow.set()
+    await until(lambda: machine.holds == 0)
+    await awake.close()
 
 
 def test_an_end_while_the_system_is_asked_is_not_forgotten() -> None:

@@ -17,6 +17,8 @@ from qvac_core.tasks import TaskOwner
 from tests.unit.memory_stream import run
 from tests.unit.test_core_chats import REMOTE, STATS, WORKSHOP, Scene, Scripted, play
 
+RUNNER = run
+
 STUDIO = REMOTE.provider_key
 BEGAN = Began("aa", continues=False)
 GOES_ON = Began("aa", continues=True)
@@ -146,47 +148,43 @@ def test_in_mid_answer_this_machine_goes_on_as_soon_as_it_has_the_next_word(tmp_
     play(tmp_path, Scripted(BEGAN, "One ", None), Scripted(GOES_ON, "two"), act)
 
 
-def test_leaving_one_waits_for_nobody() -> None:
-    async def main() -> None:
-        owner, loop, told = TaskOwner(), asyncio.get_running_loop(), False
+async def test_leaving_one_waits_for_nobody() -> None:
 
-        async def parts() -> AsyncGenerator[int, None]:
-            nonlocal told
-            try:
-                for number in range(100):
-                    await asyncio.sleep(0.1)
-                    yield number
-            finally:
-                await asyncio.sleep(5)  # until it has heard
-                told = True
+    owner, loop, told = TaskOwner(), asyncio.get_running_loop(), False
 
-        async with aclosing(left_behind(parts(), owner.start)) as coming:
-            assert [await anext(coming) for _ in range(3)] == [0, 1, 2]
-            before = loop.time()
-        assert loop.time() == before and not told
-        await owner.finish()
-        assert told
-
-    run(main())
-
-
-def test_all_parts_come_in_their_order_and_then_its_error() -> None:
-    async def main() -> None:
-        owner = TaskOwner()
-
-        async def parts() -> AsyncGenerator[int, None]:
-            for number in range(20):
+    async def parts() -> AsyncGenerator[int, None]:
+        nonlocal told
+        try:
+            for number in range(100):
+                await asyncio.sleep(0.1)
                 yield number
-            raise ConnectionClosed("gone")
+        finally:
+            await asyncio.sleep(5)  # until it has heard
+            told = True
 
-        heard = []
-        with pytest.raises(ConnectionClosed):
-            async for number in left_behind(parts(), owner.start):
-                heard.append(number)
-        assert heard == list(range(20))
-        await owner.close()
+    async with aclosing(left_behind(parts(), owner.start)) as coming:
+        assert [await anext(coming) for _ in range(3)] == [0, 1, 2]
+        before = loop.time()
+    assert loop.time() == before and not told
+    await owner.finish()
+    assert told
 
-    run(main())
+
+async def test_all_parts_come_in_their_order_and_then_its_error() -> None:
+
+    owner = TaskOwner()
+
+    async def parts() -> AsyncGenerator[int, None]:
+        for number in range(20):
+            yield number
+        raise ConnectionClosed("gone")
+
+    heard = []
+    with pytest.raises(ConnectionClosed):
+        async for number in left_behind(parts(), owner.start):
+            heard.append(number)
+    assert heard == list(range(20))
+    await owner.close()
 
 
 def test_a_stop_between_the_two_leaves_neither_at_work(tmp_path: Path, at_once: None) -> None:

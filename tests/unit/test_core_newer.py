@@ -101,20 +101,18 @@ class Room:
         return file
 
 
-def test_it_asks_once_a_day_and_tells_of_a_newer_one(tmp_path: Path) -> None:
-    async def test() -> None:
-        room = Room(tmp_path)
-        room.files = [newest(), newest("0.2.1", 8)]
-        assert await room.newer.look() is not None
-        assert room.events == [Notice("QVAC Desktop 0.2.0 is there.", f"You have 0.1.0; get the new one at {PAGE}")]
-        assert await room.newer.look() is None and room.asked == 1
-        again = Room(tmp_path)  # also after a restart
-        again.now += DAY - 1
-        assert await again.newer.look() is None and again.asked == 0
-        room.now += DAY
-        assert await room.newer.look() is not None and room.asked == 2
+async def test_it_asks_once_a_day_and_tells_of_a_newer_one(tmp_path: Path) -> None:
 
-    asyncio.run(test())
+    room = Room(tmp_path)
+    room.files = [newest(), newest("0.2.1", 8)]
+    assert await room.newer.look() is not None
+    assert room.events == [Notice("QVAC Desktop 0.2.0 is there.", f"You have 0.1.0; get the new one at {PAGE}")]
+    assert await room.newer.look() is None and room.asked == 1
+    again = Room(tmp_path)  # also after a restart
+    again.now += DAY - 1
+    assert await again.newer.look() is None and again.asked == 0
+    room.now += DAY
+    assert await room.newer.look() is not None and room.asked == 2
 
 
 @pytest.mark.parametrize("version", ["0.2.0", "0.2.1", "0.3.0rc1"])
@@ -125,29 +123,25 @@ def test_none_is_told_of_the_same_or_an_older_one(tmp_path: Path, version: str) 
     assert not room.events
 
 
-def test_an_old_file_played_again_is_refused(tmp_path: Path) -> None:
-    async def test() -> None:
-        room = Room(tmp_path)
-        room.files = [newest("0.2.1", 8), newest("0.2.0", 7)]
+async def test_an_old_file_played_again_is_refused(tmp_path: Path) -> None:
+
+    room = Room(tmp_path)
+    room.files = [newest("0.2.1", 8), newest("0.2.0", 7)]
+    await room.newer.look()
+    room.now += DAY
+    with pytest.raises(UntrustedError, match="7 after 8"):
         await room.newer.look()
-        room.now += DAY
-        with pytest.raises(UntrustedError, match="7 after 8"):
-            await room.newer.look()
-
-    asyncio.run(test())
 
 
-def test_a_failure_counts_as_asked_and_a_clock_set_back_asks_again(tmp_path: Path) -> None:
-    async def test() -> None:
-        room = Room(tmp_path)
-        room.files = [QvacError("no way"), newest()]
-        with pytest.raises(QvacError):
-            await room.newer.look()
-        assert await room.newer.look() is None and room.asked == 1
-        room.now -= 10
-        assert await room.newer.look() is not None
+async def test_a_failure_counts_as_asked_and_a_clock_set_back_asks_again(tmp_path: Path) -> None:
 
-    asyncio.run(test())
+    room = Room(tmp_path)
+    room.files = [QvacError("no way"), newest()]
+    with pytest.raises(QvacError):
+        await room.newer.look()
+    assert await room.newer.look() is None and room.asked == 1
+    room.now -= 10
+    assert await room.newer.look() is not None
 
 
 def test_damaged_memory_is_no_memory(tmp_path: Path) -> None:
@@ -157,40 +151,36 @@ def test_damaged_memory_is_no_memory(tmp_path: Path) -> None:
     assert asyncio.run(room.newer.look()) is not None
 
 
-def test_switched_off_it_asks_nobody_and_switched_on_it_does(tmp_path: Path) -> None:
-    async def test() -> None:
-        room = Room(tmp_path)
-        (tmp_path / "updates.json").write_text('{"asked": 0, "number": 0}')
-        room.wanted = False
-        room.files = [newest()]
-        room.newer.open()
-        await asyncio.sleep(0.02)
-        before = room.asked
-        room.wanted = True
-        async with asyncio.timeout(60):
-            while not room.events:
-                await asyncio.sleep(0.005)
-        await room.newer.close()
-        assert (before, room.asked) == (0, 1)
+async def test_switched_off_it_asks_nobody_and_switched_on_it_does(tmp_path: Path) -> None:
 
-    asyncio.run(test())
+    room = Room(tmp_path)
+    (tmp_path / "updates.json").write_text('{"asked": 0, "number": 0}')
+    room.wanted = False
+    room.files = [newest()]
+    room.newer.open()
+    await asyncio.sleep(0.02)
+    before = room.asked
+    room.wanted = True
+    async with asyncio.timeout(60):
+        while not room.events:
+            await asyncio.sleep(0.005)
+    await room.newer.close()
+    assert (before, room.asked) == (0, 1)
 
 
-def test_nothing_is_asked_on_the_first_day(tmp_path: Path) -> None:
-    async def test() -> None:
-        room = Room(tmp_path)
-        room.newer.open()
-        async with asyncio.timeout(60):
-            while not (tmp_path / "updates.json").exists():
-                await asyncio.sleep(0.005)
-        await asyncio.sleep(0.02)
-        await room.newer.close()
-        assert not room.asked
-        room.now += DAY
-        room.files = [newest()]
-        assert await room.newer.look() is not None
+async def test_nothing_is_asked_on_the_first_day(tmp_path: Path) -> None:
 
-    asyncio.run(test())
+    room = Room(tmp_path)
+    room.newer.open()
+    async with asyncio.timeout(60):
+        while not (tmp_path / "updates.json").exists():
+            await asyncio.sleep(0.005)
+    await asyncio.sleep(0.02)
+    await room.newer.close()
+    assert not room.asked
+    room.now += DAY
+    room.files = [newest()]
+    assert await room.newer.look() is not None
 
 
 def test_a_copy_that_is_no_release_has_nobody_to_ask() -> None:
@@ -203,7 +193,7 @@ def test_a_copy_that_is_no_release_has_nobody_to_ask() -> None:
     assert update_source("{") is None
 
 
-def test_a_core_that_knows_where_asks_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_core_that_knows_where_asks_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     async def fetched(address: str) -> bytes:
@@ -214,15 +204,12 @@ def test_a_core_that_knows_where_asks_and_tells(tmp_path: Path, monkeypatch: pyt
 
     (tmp_path / "updates.json").write_text('{"asked": 0, "number": 0}')
 
-    async def test() -> None:
-        source = UpdateSource("https://example.org/newest.json", PUBLIC, "0.1.0")
-        config = CoreConfig(
-            tmp_path, bytes(32), (("127.0.0.1", 9),), local_network=False, updates=source
-        )  # fmt: skip
-        core, told = Core(config), asyncio.Event()
-        core.subscribe(lambda event: told.set() if isinstance(event, Notice) and "9.0.0" in event.title else None)
-        async with core:
-            await asyncio.wait_for(told.wait(), 60)
-
-    asyncio.run(test())
+    source = UpdateSource("https://example.org/newest.json", PUBLIC, "0.1.0")
+    config = CoreConfig(
+        tmp_path, bytes(32), (("127.0.0.1", 9),), local_network=False, updates=source
+    )  # fmt: skip
+    core, told = Core(config), asyncio.Event()
+    core.subscribe(lambda event: told.set() if isinstance(event, Notice) and "9.0.0" in event.title else None)
+    async with core:
+        await asyncio.wait_for(told.wait(), 60)
     assert asked == ["https://example.org/newest.json"]

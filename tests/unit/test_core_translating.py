@@ -151,19 +151,17 @@ def test_a_provider_of_which_nothing_comes_is_left(monkeypatch: pytest.MonkeyPat
     assert there.closed
 
 
-def test_leaving_it_cancels_there() -> None:
-    async def main() -> None:
-        there = There(["H"], hangs=True)
-        async with aclosing(Translating(Here(), there, lambda: True).translate(ENGINE)) as made:
-            assert await anext(made) == "H"
-            waiting = asyncio.ensure_future(anext(made))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            waiting.cancel()
-            await asyncio.wait({waiting})
-        assert there.closed
+async def test_leaving_it_cancels_there() -> None:
 
-    asyncio.run(main())
+    there = There(["H"], hangs=True)
+    async with aclosing(Translating(Here(), there, lambda: True).translate(ENGINE)) as made:
+        assert await anext(made) == "H"
+        waiting = asyncio.ensure_future(anext(made))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+    assert there.closed
 
 
 # --- What a provider tells of its translation models

@@ -468,7 +468,7 @@ async def test_a_cancel_that_arrives_together_with_the_end_of_its_connection_is_
     assert room.log.outcomes == ["cancelled"]
 
 
-def test_the_last_progress_of_a_load_is_told_to_a_reader_that_pauses() -> None:
+async def test_the_last_progress_of_a_load_is_told_to_a_reader_that_pauses() -> None:
     """The load ends while its last lines wait for room."""
 
     class Sink:
@@ -481,18 +481,15 @@ def test_the_last_progress_of_a_load_is_told_to_a_reader_that_pauses() -> None:
         def send_soon(self, frame: bytes) -> None:
             pass
 
-    async def main() -> None:
-        sink = Sink()
-        stream = OutgoingStream(sink, 1)
-        lines = ProgressLines(stream, "key", 100)
-        stream.on_pause()
-        writing = asyncio.create_task(lines.run())
-        lines.report(LoadProgress(1.0))
-        await settle()
-        writing.cancel()
-        await asyncio.wait({writing})
-        stream.on_resume()
-        await lines.flush()
-        assert b'"percentage":100' in sink.sent
-
-    run(main())
+    sink = Sink()
+    stream = OutgoingStream(sink, 1)
+    lines = ProgressLines(stream, "key", 100)
+    stream.on_pause()
+    writing = asyncio.create_task(lines.run())
+    lines.report(LoadProgress(1.0))
+    await settle()
+    writing.cancel()
+    await asyncio.wait({writing})
+    stream.on_resume()
+    await lines.flush()
+    assert b'"percentage":100' in sink.sent

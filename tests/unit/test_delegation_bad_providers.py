@@ -330,33 +330,31 @@ async def test_local_fallback_acts_where_the_load_throws_and_not_where_it_is_ref
         provider.end()
 
 
-def test_connects_are_bounded_and_shared() -> None:
-    async def main() -> None:
-        calls = 0
+async def test_connects_are_bounded_and_shared() -> None:
 
-        async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
-            nonlocal calls
-            calls += 1
-            await asyncio.sleep(1e6)
-            raise AssertionError
+    calls = 0
 
-        loop = asyncio.get_running_loop()
-        consumer = Consumer(connect, waits=Waits(first_connect=60))
-        before = loop.time()
-        results = await asyncio.gather(*(consumer.heartbeat(DELEGATE) for _ in range(3)), return_exceptions=True)
-        assert loop.time() - before == pytest.approx(60)
-        assert calls == 1
-        assert all(isinstance(result, DelegationError) and result.code == 53701 for result in results)
-        with pytest.raises(DelegationError, match="within 2 seconds"):
-            await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=2))
-        waiting = asyncio.create_task(consumer.heartbeat(DELEGATE))
-        await settle()
-        await consumer.close()
-        for refused in (waiting, consumer.heartbeat(DELEGATE)):
-            with pytest.raises(ConnectionClosed):
-                await refused
+    async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(1e6)
+        raise AssertionError
 
-    run(main())
+    loop = asyncio.get_running_loop()
+    consumer = Consumer(connect, waits=Waits(first_connect=60))
+    before = loop.time()
+    results = await asyncio.gather(*(consumer.heartbeat(DELEGATE) for _ in range(3)), return_exceptions=True)
+    assert loop.time() - before == pytest.approx(60)
+    assert calls == 1
+    assert all(isinstance(result, DelegationError) and result.code == 53701 for result in results)
+    with pytest.raises(DelegationError, match="within 2 seconds"):
+        await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=2))
+    waiting = asyncio.create_task(consumer.heartbeat(DELEGATE))
+    await settle()
+    await consumer.close()
+    for refused in (waiting, consumer.heartbeat(DELEGATE)):
+        with pytest.raises(ConnectionClosed):
+            await refused
 
 
 async def test_a_timeout_of_a_delegate_is_the_limit_of_its_connect_also_when_it_joins_a_shorter_one() -> None:

@@ -281,7 +281,7 @@ async def test_refusals_are_errors_with_names_and_leave_the_connection_good() ->
         await consumer.close()
 
 
-def test_a_provider_that_counts_wrong_does_not_hold_an_upload_for_ever() -> None:
+async def test_a_provider_that_counts_wrong_does_not_hold_an_upload_for_ever() -> None:
     class Liar:
         def __init__(self, received: int) -> None:
             self.received = received
@@ -289,12 +289,9 @@ def test_a_provider_that_counts_wrong_does_not_hold_an_upload_for_ever() -> None
         async def ask(self, message: object, expect: object, seconds: float, payload: bytes = b"") -> object:
             return BlobStatusReply(0) if isinstance(message, BlobStatus) else PutBlobReply(self.received)
 
-    async def main() -> None:
-        for received in (0, 10_001):
-            with pytest.raises(RemoteProtocolError):
-                await upload(Liar(received), BytesSource(bytes(10_000)))  # type: ignore[arg-type]
-
-    run(main())
+    for received in (0, 10_001):
+        with pytest.raises(RemoteProtocolError):
+            await upload(Liar(received), BytesSource(bytes(10_000)))  # type: ignore[arg-type]
 
 
 # --- What hostile guests try --------------------------------------------------------------------------------------

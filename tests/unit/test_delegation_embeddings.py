@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from qvac_core.delegation.admission import Limits
@@ -39,15 +37,12 @@ class Working:
         pass
 
 
-def test_what_a_stopped_request_cost_is_counted() -> None:
+async def test_what_a_stopped_request_cost_is_counted() -> None:
     work, known = Working(), KnownEmbeddingModel("ab" * 8, SMOL, SMOL.name, EmbedConfig())
 
     async def running_model() -> EmbeddingModel:
         return Stopped()  # type: ignore[return-value]
 
-    async def main() -> None:
-        with pytest.raises(InferenceCancelled):
-            await embed(work, Embed("ab" * 8, ["x"] * 9), known, "", running_model, Limits())  # type: ignore[arg-type]
-
-    asyncio.run(main())
+    with pytest.raises(InferenceCancelled):
+        await embed(work, Embed("ab" * 8, ["x"] * 9), known, "", running_model, Limits())  # type: ignore[arg-type]
     assert (work.measure.amount, work.measure.prompt_tokens) == (2, 31)

@@ -14,6 +14,8 @@ from qvac_core.delegation.rpc_streams import IncomingRequest
 from qvac_core.errors import RemoteProtocolError
 from tests.unit.memory_stream import MemoryStream, run, settle, stream_pair
 
+RUNNER = run
+
 LIMIT, SHARE = 8_000, 1_000
 
 
@@ -32,39 +34,37 @@ def test_the_greedy_give_way_and_the_modest_stay() -> None:
     assert held.in_all == 0
 
 
-def test_frames_that_are_never_finished_and_requests_that_wait_are_counted() -> None:
-    async def test() -> None:
-        held = HeldBytes(LIMIT, SHARE)
-        go = asyncio.Event()
+async def test_frames_that_are_never_finished_and_requests_that_wait_are_counted() -> None:
 
-        async def slow(request: IncomingRequest) -> None:
-            await go.wait()
-            await request.reply(b"done")
+    held = HeldBytes(LIMIT, SHARE)
+    go = asyncio.Event()
 
-        async with asyncio.TaskGroup() as group:
-            guests: list[MemoryStream] = []
-            servers: list[Rpc] = []
-            for _ in range(3):
-                asking, answering = stream_pair()
-                servers.append(Rpc(answering, slow, held=held))
-                group.create_task(servers[-1].run())
-                guests.append(asking)
-            waiting, unfinished, modest = guests
-            await waiting.write(encode_request(1, 1, bytes(6_000)))
-            await unfinished.write(encode_request(1, 1, bytes(6_000))[:1_500])
-            await modest.write(encode_request(1, 1, bytes(900)))
-            await settle()
-            assert not any(server.closed for server in servers)
-            await unfinished.write(bytes(2_000))
-            await settle()
-            assert [server.closed for server in servers] == [False, True, False]
-            go.set()
-            await settle()
-            assert held.in_all == 0
-            for server in servers:
-                server.destroy()
+    async def slow(request: IncomingRequest) -> None:
+        await go.wait()
+        await request.reply(b"done")
 
-    run(test())
+    async with asyncio.TaskGroup() as group:
+        guests: list[MemoryStream] = []
+        servers: list[Rpc] = []
+        for _ in range(3):
+            asking, answering = stream_pair()
+            servers.append(Rpc(answering, slow, held=held))
+            group.create_task(servers[-1].run())
+            guests.append(asking)
+        waiting, unfinished, modest = guests
+        await waiting.write(encode_request(1, 1, bytes(6_000)))
+        await unfinished.write(encode_request(1, 1, bytes(6_000))[:1_500])
+        await modest.write(encode_request(1, 1, bytes(900)))
+        await settle()
+        assert not any(server.closed for server in servers)
+        await unfinished.write(bytes(2_000))
+        await settle()
+        assert [server.closed for server in servers] == [False, True, False]
+        go.set()
+        await settle()
+        assert held.in_all == 0
+        for server in servers:
+            server.destroy()
 
 
 def test_what_is_held_follows_what_is_there() -> None:

@@ -25,6 +25,8 @@ from tests.unit.delegation_room import ASK, DELEGATE, PROVIDER_KEY
 from tests.unit.memory_stream import run
 from tests.unit.test_delegation_bad_providers import DELTA, FakeProvider
 
+RUNNER = run
+
 OURS: dict[str, Any] = {"type": "hello", "version": 1, "features": ["keepalive"]}
 
 
@@ -148,30 +150,28 @@ def test_who_did_not_listen_blames_nobody() -> None:
 # --- Whoever goes on elsewhere
 
 
-def test_parts_come_until_none_does_and_none_will() -> None:
-    async def main() -> None:
-        lost, closed = False, False
+async def test_parts_come_until_none_does_and_none_will() -> None:
 
-        async def parts() -> AsyncGenerator[str, None]:
-            nonlocal lost, closed
-            try:
-                for part in "a", "b":
-                    await asyncio.sleep(10)  # a silence that is none
-                    yield part
-                lost = True
-                await asyncio.Event().wait()
-            finally:
-                closed = True
+    lost, closed = False, False
 
-        heard = []
-        source = parts()
-        with pytest.raises(ConnectionClosed, match="the peer stopped answering") as failed:
-            async with aclosing(source), aclosing(unless_lost(source, lambda: lost)) as watched:
-                async for part in watched:
-                    heard.append(part)
-        assert (heard, closed, failed.value.name) == (["a", "b"], True, "ETIMEDOUT")
+    async def parts() -> AsyncGenerator[str, None]:
+        nonlocal lost, closed
+        try:
+            for part in "a", "b":
+                await asyncio.sleep(10)  # a silence that is none
+                yield part
+            lost = True
+            await asyncio.Event().wait()
+        finally:
+            closed = True
 
-    run(main())
+    heard = []
+    source = parts()
+    with pytest.raises(ConnectionClosed, match="the peer stopped answering") as failed:
+        async with aclosing(source), aclosing(unless_lost(source, lambda: lost)) as watched:
+            async for part in watched:
+                heard.append(part)
+    assert (heard, closed, failed.value.name) == (["a", "b"], True, "ETIMEDOUT")
 
 
 def test_that_it_stopped_answering_is_said_in_one_place_above_the_stream() -> None:

@@ -91,28 +91,25 @@ def test_a_file_that_is_no_sound_says_so_and_one_that_is_left_is_closed(tmp_path
         parts_of(AudioFile(tmp_path / "missing.wav"))
 
 
-def test_a_provider_that_is_not_ours_gets_samples_and_its_times_become_those_of_the_recording(
+async def test_a_provider_that_is_not_ours_gets_samples_and_its_times_become_those_of_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(plain_sound, "PART_SECONDS", 4.0)
     sound = np.concatenate((noise(3.0), silence(0.6), noise(2.9)))
 
-    async def main() -> None:
-        async with listening() as (room, model):
-            consumer, its = await loaded(room)
-            await connected_plainly(consumer)
-            events = await all_of(consumer.transcribe(its, Samples(sound.tobytes())))
-            assert [type(request.audio) for request in model.requests] == [Samples, Samples]
-            segments = [event for event in events if isinstance(event, Segment)]
-            assert [segment.id for segment in segments] == list(range(len(segments)))
-            # Words of whole seconds within each part: 0, 1, 2 of the first one, then those behind the pause.
-            assert [segment.start_ms // 1000 for segment in segments] == [0, 1, 2, 3, 4, 5][: len(segments)]
-            assert all(a.end_ms <= b.start_ms for a, b in itertools.pairwise(segments))
-            (last,) = [event for event in events if isinstance(event, Finished)]
-            assert (last.stop_reason, last.audio_ms) == (SpeechEnd.EOS, 6500)
-            await consumer.close()
-
-    run(main())
+    async with listening() as (room, model):
+        consumer, its = await loaded(room)
+        await connected_plainly(consumer)
+        events = await all_of(consumer.transcribe(its, Samples(sound.tobytes())))
+        assert [type(request.audio) for request in model.requests] == [Samples, Samples]
+        segments = [event for event in events if isinstance(event, Segment)]
+        assert [segment.id for segment in segments] == list(range(len(segments)))
+        # Words of whole seconds within each part: 0, 1, 2 of the first one, then those behind the pause.
+        assert [segment.start_ms // 1000 for segment in segments] == [0, 1, 2, 3, 4, 5][: len(segments)]
+        assert all(a.end_ms <= b.start_ms for a, b in itertools.pairwise(segments))
+        (last,) = [event for event in events if isinstance(event, Finished)]
+        assert (last.stop_reason, last.audio_ms) == (SpeechEnd.EOS, 6500)
+        await consumer.close()
 
 
 async def test_one_that_is_left_or_cancelled_is_read_out_and_the_next_waits_for_it() -> None:
@@ -208,21 +205,18 @@ def test_hours_of_samples_are_not_copied_for_each_part(monkeypatch: pytest.Monke
     assert sum(copied) < 4 * 60 * SAMPLE_RATE
 
 
-def test_the_time_left_is_reckoned_over_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_time_left_is_reckoned_over_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain_sound, "PART_SECONDS", 4.0)
     sound = np.concatenate((noise(3.0), silence(0.6), noise(5.4)))
 
-    async def main() -> None:
-        async with listening() as (room, model):
-            model.step = 2.0  # seconds for each one of sound
-            consumer, its = await loaded(room)
-            await connected_plainly(consumer)
-            events = await all_of(consumer.transcribe(its, Samples(sound.tobytes())))
-            left = [(event.done_ms, event.left_seconds) for event in events if isinstance(event, Progress)]
-            behind = [(done, seconds) for done, seconds in left if 3300 < done < 9000]
-            assert behind
-            for done, seconds in behind:
-                assert seconds == pytest.approx(2 * (9000 - done) / 1000, rel=0.35)
-            await consumer.close()
-
-    run(main())
+    async with listening() as (room, model):
+        model.step = 2.0  # seconds for each one of sound
+        consumer, its = await loaded(room)
+        await connected_plainly(consumer)
+        events = await all_of(consumer.transcribe(its, Samples(sound.tobytes())))
+        left = [(event.done_ms, event.left_seconds) for event in events if isinstance(event, Progress)]
+        behind = [(done, seconds) for done, seconds in left if 3300 < done < 9000]
+        assert behind
+        for done, seconds in behind:
+            assert seconds == pytest.approx(2 * (9000 - done) / 1000, rel=0.35)
+        await consumer.close()

@@ -26,6 +26,8 @@ from qvac_core.delegation.rpc_streams import Gone, IncomingRequest, RequestHandl
 from qvac_core.errors import ConnectionClosed, QvacError, RemoteProtocolError
 from tests.unit.memory_stream import MemoryStream, run, settle, stream_pair
 
+RUNNER = run
+
 VECTORS = Path(__file__).parent.parent / "vectors"
 
 
@@ -69,7 +71,7 @@ def test_replays_every_captured_frame_byte_by_byte() -> None:
 
 
 @pytest.mark.parametrize("cut", [None, 1, 3, 7])
-def test_reply_and_stream_whatever_the_chunks(cut: int | None) -> None:
+async def test_reply_and_stream_whatever_the_chunks(cut: int | None) -> None:
     async def handler(request: IncomingRequest) -> None:
         if request.body == b"reply":
             await request.reply(b"the answer")
@@ -78,33 +80,27 @@ def test_reply_and_stream_whatever_the_chunks(cut: int | None) -> None:
         for n in range(5):
             await stream.write(b"%d\n" % n)
 
-    async def main() -> None:
-        async with serving(handler, cut=cut) as (client, _, _, _):
-            assert await client.request(b"reply") == b"the answer"
-            chunks = [chunk async for chunk in client.open_stream(b"stream")]
-            assert b"".join(chunks) == b"0\n1\n2\n3\n4\n"
-            assert await client.request(b"reply") == b"the answer"
-
-    run(main())
+    async with serving(handler, cut=cut) as (client, _, _, _):
+        assert await client.request(b"reply") == b"the answer"
+        chunks = [chunk async for chunk in client.open_stream(b"stream")]
+        assert b"".join(chunks) == b"0\n1\n2\n3\n4\n"
+        assert await client.request(b"reply") == b"the answer"
 
 
-def test_a_reader_that_is_done_sends_a_plain_destroy() -> None:
+async def test_a_reader_that_is_done_sends_a_plain_destroy() -> None:
     async def handler(request: IncomingRequest) -> None:
         await request.respond().write(b"x\n")
 
-    async def main() -> None:
-        async with serving(handler) as (client, _, asking, answering):
-            assert [chunk async for chunk in client.open_stream(b"")] == [b"x\n"]
-            await settle()
-            flags = [m.flags for m in messages_written(asking) if isinstance(m, StreamMessage)]
-            assert flags == [RESPONSE_STREAM | f for f in (StreamFlag.OPEN, StreamFlag.RESUME, StreamFlag.DESTROY)]
-            flags = [m.flags for m in messages_written(answering) if isinstance(m, StreamMessage)]
-            assert flags == [RESPONSE_STREAM | f for f in (StreamFlag.DATA, StreamFlag.END, StreamFlag.CLOSE)]
-
-    run(main())
+    async with serving(handler) as (client, _, asking, answering):
+        assert [chunk async for chunk in client.open_stream(b"")] == [b"x\n"]
+        await settle()
+        flags = [m.flags for m in messages_written(asking) if isinstance(m, StreamMessage)]
+        assert flags == [RESPONSE_STREAM | f for f in (StreamFlag.OPEN, StreamFlag.RESUME, StreamFlag.DESTROY)]
+        flags = [m.flags for m in messages_written(answering) if isinstance(m, StreamMessage)]
+        assert flags == [RESPONSE_STREAM | f for f in (StreamFlag.DATA, StreamFlag.END, StreamFlag.CLOSE)]
 
 
-def test_destroy_reaches_the_handler_and_carries_no_error_flag() -> None:
+async def test_destroy_reaches_the_handler_and_carries_no_error_flag() -> None:
     gone: list[Gone] = []
     ended = asyncio.Event()
 
@@ -118,21 +114,18 @@ def test_destroy_reaches_the_handler_and_carries_no_error_flag() -> None:
         finally:
             ended.set()
 
-    async def main() -> None:
-        async with serving(handler) as (client, _, asking, _):
-            stream = client.open_stream(b"")
-            assert await anext(stream) == b"more\n"
-            stream.destroy()
-            await ended.wait()
-            assert gone == [Gone.DESTROYED]
-            sent = [m.flags for m in messages_written(asking) if isinstance(m, StreamMessage)]
-            assert sent[-1] == RESPONSE_STREAM | StreamFlag.DESTROY
-            assert not any(flags & StreamFlag.ERROR for flags in sent)
-
-    run(main())
+    async with serving(handler) as (client, _, asking, _):
+        stream = client.open_stream(b"")
+        assert await anext(stream) == b"more\n"
+        stream.destroy()
+        await ended.wait()
+        assert gone == [Gone.DESTROYED]
+        sent = [m.flags for m in messages_written(asking) if isinstance(m, StreamMessage)]
+        assert sent[-1] == RESPONSE_STREAM | StreamFlag.DESTROY
+        assert not any(flags & StreamFlag.ERROR for flags in sent)
 
 
-def test_a_closed_connection_reaches_handlers_and_waiters() -> None:
+async def test_a_closed_connection_reaches_handlers_and_waiters() -> None:
     gone: list[Gone] = []
 
     async def handler(request: IncomingRequest) -> None:
@@ -145,62 +138,53 @@ def test_a_closed_connection_reaches_handlers_and_waiters() -> None:
         request.on_gone = notice
         await done.wait()
 
-    async def main() -> None:
-        async with serving(handler) as (client, server, _, answering):
-            waiting = asyncio.create_task(client.request(b""))
-            stream = client.open_stream(b"")
-            await settle()
-            answering.destroy()
-            with pytest.raises(ConnectionClosed) as caught:
-                await waiting
-            assert caught.value.name == "ECONNRESET"
-            with pytest.raises(ConnectionClosed):
-                await anext(stream)
-            await settle()
-            assert gone == [Gone.DISCONNECTED, Gone.DISCONNECTED]
-            assert server.closed
-            with pytest.raises(ConnectionClosed):
-                await client.request(b"")
-
-    run(main())
+    async with serving(handler) as (client, server, _, answering):
+        waiting = asyncio.create_task(client.request(b""))
+        stream = client.open_stream(b"")
+        await settle()
+        answering.destroy()
+        with pytest.raises(ConnectionClosed) as caught:
+            await waiting
+        assert caught.value.name == "ECONNRESET"
+        with pytest.raises(ConnectionClosed):
+            await anext(stream)
+        await settle()
+        assert gone == [Gone.DISCONNECTED, Gone.DISCONNECTED]
+        assert server.closed
+        with pytest.raises(ConnectionClosed):
+            await client.request(b"")
 
 
-def test_a_handler_that_does_not_notice_is_cancelled() -> None:
+async def test_a_handler_that_does_not_notice_is_cancelled() -> None:
     async def handler(request: IncomingRequest) -> None:
         await asyncio.Event().wait()
 
-    async def main() -> None:
-        asking, answering = stream_pair()
-        client, server = Rpc(asking), Rpc(answering, handler)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(client.run())
-            serving_task = group.create_task(server.run())
-            stream = client.open_stream(b"")
-            await settle()
-            stream.destroy()
-            client.destroy()
-            await serving_task
-
-    run(main())
+    asking, answering = stream_pair()
+    client, server = Rpc(asking), Rpc(answering, handler)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(client.run())
+        serving_task = group.create_task(server.run())
+        stream = client.open_stream(b"")
+        await settle()
+        stream.destroy()
+        client.destroy()
+        await serving_task
 
 
-def test_an_abandoned_request_leaves_the_table() -> None:
+async def test_an_abandoned_request_leaves_the_table() -> None:
     async def handler(request: IncomingRequest) -> None:
         await asyncio.sleep(10)
         await request.reply(b"late")
 
-    async def main() -> None:
-        async with serving(handler) as (client, _, _, _):
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(client.request(b""), 1)
-            assert client._replies == {}
-            await asyncio.sleep(20)  # the late answer is dropped
-            assert not client.closed
-
-    run(main())
+    async with serving(handler) as (client, _, _, _):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.request(b""), 1)
+        assert client._replies == {}
+        await asyncio.sleep(20)  # the late answer is dropped
+        assert not client.closed
 
 
-def test_writers_wait_for_a_reader_that_pauses_and_go_on_when_it_resumes() -> None:
+async def test_writers_wait_for_a_reader_that_pauses_and_go_on_when_it_resumes() -> None:
     progress: list[int] = []
 
     async def handler(request: IncomingRequest) -> None:
@@ -209,76 +193,63 @@ def test_writers_wait_for_a_reader_that_pauses_and_go_on_when_it_resumes() -> No
             await stream.write(bytes(10_000))
             progress.append(n)
 
-    async def main() -> None:
-        async with serving(handler) as (client, _, _, _):
-            stream = client.open_stream(b"")
-            await settle(500)
-            stopped = len(progress)
-            assert 25 <= stopped < 100
-            assert sum([len(chunk) async for chunk in stream]) == 2_000_000
-            assert len(progress) == 200
-
-    run(main())
+    async with serving(handler) as (client, _, _, _):
+        stream = client.open_stream(b"")
+        await settle(500)
+        stopped = len(progress)
+        assert 25 <= stopped < 100
+        assert sum([len(chunk) async for chunk in stream]) == 2_000_000
+        assert len(progress) == 200
 
 
-def test_a_peer_that_stops_reading_stops_its_writers_and_memory_stays_bounded() -> None:
+async def test_a_peer_that_stops_reading_stops_its_writers_and_memory_stays_bounded() -> None:
     async def handler(request: IncomingRequest) -> None:
         stream = request.respond()
         while True:
             await stream.write(bytes(50_000))
 
-    async def main() -> None:
-        asking, answering = stream_pair()
-        server = Rpc(answering, handler)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.run())
-            for n in range(1, 11):
-                await asking.write(encode_request(n, n, b"{}"))
-            await settle(2000)
-            assert server._outbox_bytes < 1_500_000
-            assert len(answering.written) < 500_000
-            asking.destroy()
-
-    run(main())
+    asking, answering = stream_pair()
+    server = Rpc(answering, handler)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.run())
+        for n in range(1, 11):
+            await asking.write(encode_request(n, n, b"{}"))
+        await settle(2000)
+        assert server._outbox_bytes < 1_500_000
+        assert len(answering.written) < 500_000
+        asking.destroy()
 
 
-def test_a_peer_that_provokes_frames_and_reads_none_is_dropped() -> None:
+async def test_a_peer_that_provokes_frames_and_reads_none_is_dropped() -> None:
     async def handler(request: IncomingRequest) -> None:
         request.respond()
         await asyncio.Event().wait()
 
-    async def main() -> None:
-        asking, answering = stream_pair(capacity=1000)
-        server = Rpc(answering, handler, RpcLimits(outbox_bytes=10_000, open_requests=10_000))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.run())
-            with pytest.raises(ConnectionClosed):
-                for n in range(1, 10_000):
-                    await asking.write(
-                        encode_request(n, n, b"{}") + encode_stream(n, RESPONSE_STREAM | StreamFlag.DESTROY)
-                    )
-            assert isinstance(server.error, RemoteProtocolError)
-
-    run(main())
+    asking, answering = stream_pair(capacity=1000)
+    server = Rpc(answering, handler, RpcLimits(outbox_bytes=10_000, open_requests=10_000))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.run())
+        with pytest.raises(ConnectionClosed):
+            for n in range(1, 10_000):
+                await asking.write(encode_request(n, n, b"{}") + encode_stream(n, RESPONSE_STREAM | StreamFlag.DESTROY))
+        assert isinstance(server.error, RemoteProtocolError)
 
 
-def test_a_provider_that_ignores_pause_loses_that_stream_only() -> None:
-    async def main() -> None:
-        asking, answering = stream_pair(capacity=10**9)
-        client = Rpc(asking, limits=RpcLimits(stream_buffer_bytes=1_000_000))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(client.run())
-            stream, other = client.open_stream(b""), client.open_stream(b"")
-            for _ in range(20):
-                await answering.write(encode_stream(1, RESPONSE_STREAM | StreamFlag.DATA, bytes(100_000)))
-            await answering.write(encode_stream(2, RESPONSE_STREAM | StreamFlag.DATA, b"fine"))
-            with pytest.raises(RemoteProtocolError):
-                while True:
-                    await anext(stream)
-            assert await anext(other) == b"fine"
-            client.destroy()
+async def test_a_provider_that_ignores_pause_loses_that_stream_only() -> None:
 
-    run(main())
+    asking, answering = stream_pair(capacity=10**9)
+    client = Rpc(asking, limits=RpcLimits(stream_buffer_bytes=1_000_000))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(client.run())
+        stream, other = client.open_stream(b""), client.open_stream(b"")
+        for _ in range(20):
+            await answering.write(encode_stream(1, RESPONSE_STREAM | StreamFlag.DATA, bytes(100_000)))
+        await answering.write(encode_stream(2, RESPONSE_STREAM | StreamFlag.DATA, b"fine"))
+        with pytest.raises(RemoteProtocolError):
+            while True:
+                await anext(stream)
+        assert await anext(other) == b"fine"
+        client.destroy()
 
 
 @pytest.mark.parametrize(
@@ -294,107 +265,92 @@ def test_a_provider_that_ignores_pause_loses_that_stream_only() -> None:
     ],
     ids=["1 GB", "unknown type", "empty", "cut short", "length beyond the frame", "error without its text", "huge id"],
 )
-def test_a_frame_that_is_wrong_ends_the_connection_at_once(junk: bytes) -> None:
+async def test_a_frame_that_is_wrong_ends_the_connection_at_once(junk: bytes) -> None:
     async def handler(request: IncomingRequest) -> None:
         await request.reply(b"")
 
-    async def main() -> None:
-        asking, answering = stream_pair()
-        server = Rpc(answering, handler)
-        await asking.write(junk)
-        await server.run()
-        assert isinstance(server.error, RemoteProtocolError)
-        assert answering.destroyed
-        assert server._frames.buffered <= len(junk)
-
-    run(main())
+    asking, answering = stream_pair()
+    server = Rpc(answering, handler)
+    await asking.write(junk)
+    await server.run()
+    assert isinstance(server.error, RemoteProtocolError)
+    assert answering.destroyed
+    assert server._frames.buffered <= len(junk)
 
 
 @pytest.mark.parametrize("limits", [RpcLimits(open_requests=5), RpcLimits(open_request_bytes=500)])
-def test_too_many_open_requests_end_the_connection(limits: RpcLimits) -> None:
+async def test_too_many_open_requests_end_the_connection(limits: RpcLimits) -> None:
     async def handler(request: IncomingRequest) -> None:
         await asyncio.Event().wait()
 
-    async def main() -> None:
-        asking, answering = stream_pair()
-        server = Rpc(answering, handler, limits)
-        for n in range(1, 8):
-            await asking.write(encode_request(n, n, bytes(100)))
-        await server.run()
-        assert isinstance(server.error, RemoteProtocolError)
-
-    run(main())
+    asking, answering = stream_pair()
+    server = Rpc(answering, handler, limits)
+    for n in range(1, 8):
+        await asking.write(encode_request(n, n, bytes(100)))
+    await server.run()
+    assert isinstance(server.error, RemoteProtocolError)
 
 
-def test_open_of_the_consumer_may_come_before_or_after_ours() -> None:
+async def test_open_of_the_consumer_may_come_before_or_after_ours() -> None:
     async def handler(request: IncomingRequest) -> None:
         await request.respond().write(b"line\n")
 
-    async def main() -> None:
-        for early in (True, False):
-            asking, answering = stream_pair()
-            server = Rpc(answering, handler)
-            opening = encode_stream(1, RESPONSE_STREAM | StreamFlag.OPEN)
-            request = encode_request(1, 9, b"{}")
-            await asking.write(opening + request if early else request)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(server.run())
-                await settle()
-                await asking.write(opening)
-                await settle()
-                kinds = [type(m) for m in messages_written(answering)]
-                assert kinds == [ResponseMessage, StreamMessage, StreamMessage, StreamMessage]
-                server.destroy()
-
-    run(main())
+    for early in (True, False):
+        asking, answering = stream_pair()
+        server = Rpc(answering, handler)
+        opening = encode_stream(1, RESPONSE_STREAM | StreamFlag.OPEN)
+        request = encode_request(1, 9, b"{}")
+        await asking.write(opening + request if early else request)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.run())
+            await settle()
+            await asking.write(opening)
+            await settle()
+            kinds = [type(m) for m in messages_written(answering)]
+            assert kinds == [ResponseMessage, StreamMessage, StreamMessage, StreamMessage]
+            server.destroy()
 
 
-def test_a_request_whose_body_would_be_a_stream_is_told_to_stop_it() -> None:
+async def test_a_request_whose_body_would_be_a_stream_is_told_to_stop_it() -> None:
     bodies: list[bytes | None] = []
 
     async def handler(request: IncomingRequest) -> None:
         bodies.append(request.body)
         await request.respond().write(b"no\n")
 
-    async def main() -> None:
-        asking, answering = stream_pair()
-        server = Rpc(answering, handler)
-        await asking.write(b"\x04\x00\x00\x00\x01\x01\x01\x01")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.run())
-            await settle()
-            assert bodies == [None]
-            flags = [m.flags for m in messages_written(answering) if isinstance(m, StreamMessage)]
-            assert StreamFlag.REQUEST | StreamFlag.DESTROY in flags
-            assert not any(flag & StreamFlag.REQUEST and flag & StreamFlag.RESUME for flag in flags)
-            server.destroy()
-
-    run(main())
+    asking, answering = stream_pair()
+    server = Rpc(answering, handler)
+    await asking.write(b"\x04\x00\x00\x00\x01\x01\x01\x01")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.run())
+        await settle()
+        assert bodies == [None]
+        flags = [m.flags for m in messages_written(answering) if isinstance(m, StreamMessage)]
+        assert StreamFlag.REQUEST | StreamFlag.DESTROY in flags
+        assert not any(flag & StreamFlag.REQUEST and flag & StreamFlag.RESUME for flag in flags)
+        server.destroy()
 
 
 @pytest.mark.parametrize("cut", [None, 1, 5])
-def test_a_body_that_is_a_stream_arrives_while_the_answer_goes_out(cut: int | None) -> None:
+async def test_a_body_that_is_a_stream_arrives_while_the_answer_goes_out(cut: int | None) -> None:
     async def handler(request: IncomingRequest) -> None:
         answer = request.respond()
         async for chunk in request.receive():
             await answer.write(b"heard %d\n" % len(chunk))
         await answer.write(b"all\n")
 
-    async def main() -> None:
-        async with serving(handler, cut=cut) as (client, _, _, _):
-            upload, answer = client.open_duplex()
-            for size in (10, 1, 300):
-                await upload.write(bytes(size))
-            upload.end()
-            lines = b"".join([chunk async for chunk in answer]).split()
-            assert sum(int(word) for word in lines if word.isdigit()) == 311
-            assert lines[-1] == b"all"
-            assert not client._uploads
-
-    run(main())
+    async with serving(handler, cut=cut) as (client, _, _, _):
+        upload, answer = client.open_duplex()
+        for size in (10, 1, 300):
+            await upload.write(bytes(size))
+        upload.end()
+        lines = b"".join([chunk async for chunk in answer]).split()
+        assert sum(int(word) for word in lines if word.isdigit()) == 311
+        assert lines[-1] == b"all"
+        assert not client._uploads
 
 
-def test_bodies_that_nobody_takes_and_answers_that_nobody_wants() -> None:
+async def test_bodies_that_nobody_takes_and_answers_that_nobody_wants() -> None:
     endings: list[object] = []
 
     async def handler(request: IncomingRequest) -> None:
@@ -409,23 +365,20 @@ def test_bodies_that_nobody_takes_and_answers_that_nobody_wants() -> None:
         except QvacError as error:
             endings.append(error.name)
 
-    async def main() -> None:
-        async with serving(handler) as (client, server, _, _):
-            upload, answer = client.open_duplex()
-            assert [chunk async for chunk in answer] == [b"refused\n"]
-            with pytest.raises(QvacError):
-                await upload.write(b"too late")
-            _upload, answer = client.open_duplex()
-            await settle()
-            answer.destroy()
-            await settle()
-            assert endings == [Gone.DESTROYED, "STREAM_GONE"]
-            assert not client._uploads and not server._incoming_requests
-
-    run(main())
+    async with serving(handler) as (client, server, _, _):
+        upload, answer = client.open_duplex()
+        assert [chunk async for chunk in answer] == [b"refused\n"]
+        with pytest.raises(QvacError):
+            await upload.write(b"too late")
+        _upload, answer = client.open_duplex()
+        await settle()
+        answer.destroy()
+        await settle()
+        assert endings == [Gone.DESTROYED, "STREAM_GONE"]
+        assert not client._uploads and not server._incoming_requests
 
 
-def test_a_peer_that_fills_a_body_without_being_asked_is_held_off() -> None:
+async def test_a_peer_that_fills_a_body_without_being_asked_is_held_off() -> None:
     taken = asyncio.Event()
 
     async def handler(request: IncomingRequest) -> None:
@@ -434,53 +387,44 @@ def test_a_peer_that_fills_a_body_without_being_asked_is_held_off() -> None:
             async for _chunk in request.receive():
                 pass
 
-    async def main() -> None:
-        asking, answering = stream_pair(capacity=1 << 24)
-        server = Rpc(answering, handler)
-        await asking.write(b"\x04\x00\x00\x00\x01\x01\x01\x01")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.run())
-            for _ in range(40):
-                await asking.write(encode_stream(1, StreamFlag.REQUEST | StreamFlag.DATA, bytes(4096)))
-                await settle()
-            request = server._incoming_requests[1]
-            assert request.upload is not None and request.upload._buffered <= 64 * 1024
-            taken.set()
+    asking, answering = stream_pair(capacity=1 << 24)
+    server = Rpc(answering, handler)
+    await asking.write(b"\x04\x00\x00\x00\x01\x01\x01\x01")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.run())
+        for _ in range(40):
+            await asking.write(encode_stream(1, StreamFlag.REQUEST | StreamFlag.DATA, bytes(4096)))
             await settle()
-            assert not server._incoming_requests
-            server.destroy()
+        request = server._incoming_requests[1]
+        assert request.upload is not None and request.upload._buffered <= 64 * 1024
+        taken.set()
+        await settle()
+        assert not server._incoming_requests
+        server.destroy()
 
-    run(main())
 
-
-def test_a_plain_reply_to_a_stream_request_is_its_only_line() -> None:
+async def test_a_plain_reply_to_a_stream_request_is_its_only_line() -> None:
     async def handler(request: IncomingRequest) -> None:
         await request.reply(b'{"type":"error"}')
 
-    async def main() -> None:
-        async with serving(handler) as (client, _, _, _):
-            assert [chunk async for chunk in client.open_stream(b"")] == [b'{"type":"error"}\n']
-
-    run(main())
+    async with serving(handler) as (client, _, _, _):
+        assert [chunk async for chunk in client.open_stream(b"")] == [b'{"type":"error"}\n']
 
 
-def test_close_delivers_what_is_queued() -> None:
+async def test_close_delivers_what_is_queued() -> None:
     async def handler(request: IncomingRequest) -> None:
         await request.reply(request.body or b"")
 
-    async def main() -> None:
-        asking, answering = stream_pair(capacity=1000)
-        client, server = Rpc(asking), Rpc(answering, handler)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(client.run())
-            group.create_task(server.run())
-            waiting = group.create_task(client.request(bytes(200_000)))
-            await waiting
-            await server.close()
-            await settle()
-            assert client.closed
-
-    run(main())
+    asking, answering = stream_pair(capacity=1000)
+    client, server = Rpc(asking), Rpc(answering, handler)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(client.run())
+        group.create_task(server.run())
+        waiting = group.create_task(client.request(bytes(200_000)))
+        await waiting
+        await server.close()
+        await settle()
+        assert client.closed
 
 
 class SlowlyClosing(MemoryStream):
@@ -493,35 +437,31 @@ class SlowlyClosing(MemoryStream):
         await super().close()
 
 
-def test_a_close_lets_the_transport_deliver_what_was_written() -> None:
-    async def main() -> None:
-        asking, _ = stream_pair()
-        ending = SlowlyClosing(b"\x02" * 32)
-        ending.peer, asking.peer = asking, ending
-        rpc = Rpc(ending)
-        running = asyncio.create_task(rpc.run())
-        await rpc.send(b"the last words")
-        await rpc.close()
-        await running
-        assert asyncio.get_running_loop().time() == pytest.approx(1)
-        assert ending.closed
-        assert not ending.destroyed
+async def test_a_close_lets_the_transport_deliver_what_was_written() -> None:
 
-    run(main())
+    asking, _ = stream_pair()
+    ending = SlowlyClosing(b"\x02" * 32)
+    ending.peer, asking.peer = asking, ending
+    rpc = Rpc(ending)
+    running = asyncio.create_task(rpc.run())
+    await rpc.send(b"the last words")
+    await rpc.close()
+    await running
+    assert asyncio.get_running_loop().time() == pytest.approx(1)
+    assert ending.closed
+    assert not ending.destroyed
 
 
-def test_a_close_that_is_cancelled_lets_go() -> None:
-    async def main() -> None:
-        asking, _ = stream_pair()
-        ending = SlowlyClosing(b"\x02" * 32)
-        ending.peer, asking.peer = asking, ending
-        rpc = Rpc(ending)
-        running = asyncio.create_task(rpc.run())
-        await settle()
-        closing = asyncio.create_task(rpc.close())
-        await settle()
-        closing.cancel()
-        await running
-        assert ending.destroyed
+async def test_a_close_that_is_cancelled_lets_go() -> None:
 
-    run(main())
+    asking, _ = stream_pair()
+    ending = SlowlyClosing(b"\x02" * 32)
+    ending.peer, asking.peer = asking, ending
+    rpc = Rpc(ending)
+    running = asyncio.create_task(rpc.run())
+    await settle()
+    closing = asyncio.create_task(rpc.close())
+    await settle()
+    closing.cancel()
+    await running
+    assert ending.destroyed

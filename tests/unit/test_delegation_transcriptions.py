@@ -121,26 +121,23 @@ async def all_of(events: AsyncIterator[TranscriptionEvent]) -> list[Transcriptio
     return [event async for event in events]
 
 
-def test_what_a_model_was_loaded_with_reaches_the_engine() -> None:
+async def test_what_a_model_was_loaded_with_reaches_the_engine() -> None:
     config = {"language": "de", "translate": True, "initial_prompt": "Ada", "audio_format": "f32le"}
 
-    async def main() -> None:
-        async with listening() as (room, model):
-            consumer, its = await loaded(room, config)
-            await all_of(consumer.transcribe(its, Samples(bytes(400))))
-            await all_of(consumer.transcribe(its, AudioBytes(b"OggS and more"), prompt="Grace"))
-            first, second = model.requests
-            assert isinstance(first.audio, AudioBytes) and first.audio.data.startswith(b"RIFF")
-            assert second.audio == AudioBytes(b"OggS and more")
-            assert (first.language, first.translate, first.prompt, second.prompt) == ("de", True, "Ada", "Grace")
-            assert first.owner == CONSUMER_KEY.hex() and first.max_seconds == Limits().audio_seconds
-            _, plain = await loaded(room)
-            assert plain != its
-            await all_of(consumer.transcribe(plain, AudioBytes(b"OggS"), delegate=DELEGATE))
-            third = model.requests[2]
-            assert (third.language, third.translate, third.prompt) == ("", False, "")
-
-    run(main())
+    async with listening() as (room, model):
+        consumer, its = await loaded(room, config)
+        await all_of(consumer.transcribe(its, Samples(bytes(400))))
+        await all_of(consumer.transcribe(its, AudioBytes(b"OggS and more"), prompt="Grace"))
+        first, second = model.requests
+        assert isinstance(first.audio, AudioBytes) and first.audio.data.startswith(b"RIFF")
+        assert second.audio == AudioBytes(b"OggS and more")
+        assert (first.language, first.translate, first.prompt, second.prompt) == ("de", True, "Ada", "Grace")
+        assert first.owner == CONSUMER_KEY.hex() and first.max_seconds == Limits().audio_seconds
+        _, plain = await loaded(room)
+        assert plain != its
+        await all_of(consumer.transcribe(plain, AudioBytes(b"OggS"), delegate=DELEGATE))
+        third = model.requests[2]
+        assert (third.language, third.translate, third.prompt) == ("", False, "")
 
 
 async def test_a_transcript_crosses_the_wire_whole() -> None:

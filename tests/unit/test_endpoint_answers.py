@@ -14,6 +14,8 @@ from qvac_core.engines.interface import ToolMode
 from qvac_core.errors import ConnectionClosed, DelegationError, ProviderError, RequestRefused
 from tests.unit.scripted_reach import Browserless, ScriptedReach, offer, run
 
+RUNNER = run
+
 GONE = ConnectionClosed("The machine went offline.")
 WHOLE = (Text("Hello"), Text(" there"), Ended("stop", 5, 2))
 NEAR = offer("Near", "Qwen", sha256="aa", rtt_ms=3.0)
@@ -144,46 +146,42 @@ def test_stop_sequences_are_kept_to_whoever_answers() -> None:
     assert whole.json["choices"][0]["message"]["content"] == "one, two, three"
 
 
-def test_a_program_that_leaves_stops_who_works_for_it() -> None:
-    async def test() -> None:
-        for stream in (False, True):
-            begun, leave = asyncio.Event(), asyncio.Event()
-            there = reach(Near=(Text("Hel"), asyncio.Event()))
-            ended: list[Any] = []
+async def test_a_program_that_leaves_stops_who_works_for_it() -> None:
 
-            def heard(call: Any, begun: asyncio.Event = begun, ended: list[Any] = ended) -> None:
-                if call.machine:
-                    begun.set()
-                if call.ended:
-                    ended.append(call)
-
-            client = Browserless(there, on_call=heard)
-            body = {"model": "Qwen", "stream": stream, "messages": [{"role": "user", "content": "Hi"}]}
-            asking = asyncio.create_task(client.ask("POST", "/v1/chat/completions", body, leave=leave))
-            await begun.wait()
-            leave.set()
-            await asking
-            assert there.left == ["Near"]
-            assert ended[-1].outcome == "left"
-
-    run(test())
-
-
-def test_a_person_stops_a_call_and_the_program_is_told() -> None:
-    async def test() -> None:
+    for stream in (False, True):
+        begun, leave = asyncio.Event(), asyncio.Event()
         there = reach(Near=(Text("Hel"), asyncio.Event()))
-        client = Browserless(there)
-        asking = asyncio.create_task(client.chat(stream=True))
-        while not there.asked:
-            await asyncio.sleep(0)
-        for _ in range(20):
-            await asyncio.sleep(0)
-        client.book.stop(client.book.calls[0].id, "Stopped here.")
-        answer = await asking
-        assert answer.events[-1]["error"]["message"] == "Stopped here."
-        assert client.book.calls[0].outcome == "stopped"
+        ended: list[Any] = []
 
-    run(test())
+        def heard(call: Any, begun: asyncio.Event = begun, ended: list[Any] = ended) -> None:
+            if call.machine:
+                begun.set()
+            if call.ended:
+                ended.append(call)
+
+        client = Browserless(there, on_call=heard)
+        body = {"model": "Qwen", "stream": stream, "messages": [{"role": "user", "content": "Hi"}]}
+        asking = asyncio.create_task(client.ask("POST", "/v1/chat/completions", body, leave=leave))
+        await begun.wait()
+        leave.set()
+        await asking
+        assert there.left == ["Near"]
+        assert ended[-1].outcome == "left"
+
+
+async def test_a_person_stops_a_call_and_the_program_is_told() -> None:
+
+    there = reach(Near=(Text("Hel"), asyncio.Event()))
+    client = Browserless(there)
+    asking = asyncio.create_task(client.chat(stream=True))
+    while not there.asked:
+        await asyncio.sleep(0)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    client.book.stop(client.book.calls[0].id, "Stopped here.")
+    answer = await asking
+    assert answer.events[-1]["error"]["message"] == "Stopped here."
+    assert client.book.calls[0].outcome == "stopped"
 
 
 def test_tools_and_a_schema_together_are_one_more_tool() -> None:
@@ -208,30 +206,28 @@ def test_calls_are_told_in_one_piece_and_bad_ones_as_text() -> None:
     assert stream.events[-2]["choices"][0]["finish_reason"] == "tool_calls"
 
 
-def test_responses_remember_their_items_for_a_while() -> None:
-    async def test() -> None:
-        there = reach(Near=(Called("c1", "add", "{}"), Ended("stop", 5, 2)))
-        client = Browserless(there)
-        tool = {"type": "function", **ADD["function"]}  # type: ignore[dict-item]
-        first = await client.ask("POST", "/v1/responses", {"model": "Qwen", "input": "Hi", "tools": [tool]})
-        (call,) = first.json["output"]
-        assert call["type"] == "function_call"
-        there.scripts["Near"] = WHOLE
-        result = {"type": "function_call_output", "call_id": "c1", "output": "5"}
-        items = [{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": call["id"]}, result]
-        second = await client.ask("POST", "/v1/responses", {"model": "Qwen", "input": items})
-        assert second.json["output"][0]["content"][0]["text"] == "Hello there"
-        roles = [message.role for message in there.asked[-1][1].history]
-        assert roles == ["user", "assistant", "tool"]
-        followed = {"model": "Qwen", "input": "More", "previous_response_id": second.json["id"], "store": False}
-        third = await client.ask("POST", "/v1/responses", followed)
-        assert [message.role for message in there.asked[-1][1].history] == [*roles, "assistant", "user"]
-        assert (await client.ask("GET", f"/v1/responses/{third.json['id']}")).status == 404  # store: false
-        assert (await client.ask("DELETE", f"/v1/responses/{first.json['id']}")).json["deleted"] is True
-        gone = await client.ask("POST", "/v1/responses", {"model": "Qwen", "input": items})
-        assert gone.status == 404
+async def test_responses_remember_their_items_for_a_while() -> None:
 
-    run(test())
+    there = reach(Near=(Called("c1", "add", "{}"), Ended("stop", 5, 2)))
+    client = Browserless(there)
+    tool = {"type": "function", **ADD["function"]}  # type: ignore[dict-item]
+    first = await client.ask("POST", "/v1/responses", {"model": "Qwen", "input": "Hi", "tools": [tool]})
+    (call,) = first.json["output"]
+    assert call["type"] == "function_call"
+    there.scripts["Near"] = WHOLE
+    result = {"type": "function_call_output", "call_id": "c1", "output": "5"}
+    items = [{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": call["id"]}, result]
+    second = await client.ask("POST", "/v1/responses", {"model": "Qwen", "input": items})
+    assert second.json["output"][0]["content"][0]["text"] == "Hello there"
+    roles = [message.role for message in there.asked[-1][1].history]
+    assert roles == ["user", "assistant", "tool"]
+    followed = {"model": "Qwen", "input": "More", "previous_response_id": second.json["id"], "store": False}
+    third = await client.ask("POST", "/v1/responses", followed)
+    assert [message.role for message in there.asked[-1][1].history] == [*roles, "assistant", "user"]
+    assert (await client.ask("GET", f"/v1/responses/{third.json['id']}")).status == 404  # store: false
+    assert (await client.ask("DELETE", f"/v1/responses/{first.json['id']}")).json["deleted"] is True
+    gone = await client.ask("POST", "/v1/responses", {"model": "Qwen", "input": items})
+    assert gone.status == 404
 
 
 def test_a_response_that_breaks_off_has_failed() -> None:

@@ -15,6 +15,8 @@ from qvac_core.endpoint.interface import Ability, Ended, Text
 from qvac_core.endpoint.naming import find, named
 from tests.unit.scripted_reach import TOKEN, Answer, Browserless, ScriptedReach, offer, run
 
+RUNNER = run
+
 STUDIO = offer("Studio desktop", "Qwen3 8B", rtt_ms=38.0, source="qwen3-8b.gguf")
 HERE = offer("This machine", "Qwen3 8B", source="qwen")
 EMBED = offer("This machine", "MiniLM", "embed")
@@ -259,56 +261,49 @@ def test_forms_that_are_none() -> None:
     assert asked("POST", "/v1/audio/transcriptions", many, headers=headers).status == 400
 
 
-def test_nothing_of_a_refused_request_is_read_and_repeats_are_one_row() -> None:
-    async def test() -> None:
-        client = Browserless(there())
-        for _ in range(5):
-            page = {"origin": "https://evil.example", "user-agent": "Mozilla/5.0 <b>x</b>"}
-            answer = await client.ask("POST", "/v1/chat/completions", {"model": "x"}, headers=page)
-            assert answer.status == 403
-            assert "access-control-allow-origin" not in answer.headers
-            assert answer.headers["connection"] == "close"
-        await client.ask("POST", "/v1/chat/completions", {}, headers={"authorization": "Bearer no"})
-        assert [(call.outcome, call.program, call.origin) for call in client.book.calls] == [
-            ("refused", "test", ""),
-            ("refused", "a web page", "https://evil.example"),
-        ]
+async def test_nothing_of_a_refused_request_is_read_and_repeats_are_one_row() -> None:
 
-    run(test())
+    client = Browserless(there())
+    for _ in range(5):
+        page = {"origin": "https://evil.example", "user-agent": "Mozilla/5.0 <b>x</b>"}
+        answer = await client.ask("POST", "/v1/chat/completions", {"model": "x"}, headers=page)
+        assert answer.status == 403
+        assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["connection"] == "close"
+    await client.ask("POST", "/v1/chat/completions", {}, headers={"authorization": "Bearer no"})
+    assert [(call.outcome, call.program, call.origin) for call in client.book.calls] == [
+        ("refused", "test", ""),
+        ("refused", "a web page", "https://evil.example"),
+    ]
 
 
-def test_a_page_that_was_named_reads_its_answers() -> None:
+async def test_a_page_that_was_named_reads_its_answers() -> None:
     page = "https://chat.example.com"
 
-    async def test() -> None:
-        client = Browserless(there(), [page])
-        answer = await client.ask("GET", "/v1/models", headers={"origin": page})
-        assert answer.headers["access-control-allow-origin"] == page
-        asks = {"origin": page, "access-control-request-method": "POST", "authorization": ""}
-        assert (await client.ask("OPTIONS", "/v1/models", headers=asks)).status == 204
-        asks["origin"] = "https://evil.example"
-        assert (await client.ask("OPTIONS", "/v1/models", headers=asks)).status == 403
-        missing = await client.ask("GET", "/v1/models", headers={"origin": page, "authorization": ""})
-        assert missing.status == 401
-
-    run(test())
+    client = Browserless(there(), [page])
+    answer = await client.ask("GET", "/v1/models", headers={"origin": page})
+    assert answer.headers["access-control-allow-origin"] == page
+    asks = {"origin": page, "access-control-request-method": "POST", "authorization": ""}
+    assert (await client.ask("OPTIONS", "/v1/models", headers=asks)).status == 204
+    asks["origin"] = "https://evil.example"
+    assert (await client.ask("OPTIONS", "/v1/models", headers=asks)).status == 403
+    missing = await client.ask("GET", "/v1/models", headers={"origin": page, "authorization": ""})
+    assert missing.status == 401
 
 
-def test_too_many_at_once_are_told_to_come_again() -> None:
-    async def test() -> None:
-        reach = there()
-        waits = asyncio.Event()
-        reach.scripts["Studio desktop"] = (waits, *SAYS)
-        client = Browserless(reach)
-        asking = [asyncio.create_task(client.chat("Studio desktop/Qwen3 8B")) for _ in range(64)]
-        while len(reach.asked) < 64:
-            await asyncio.sleep(0)
-        more = await client.chat("Studio desktop/Qwen3 8B")
-        assert (more.status, more.headers["retry-after"]) == (429, "2")
-        waits.set()
-        assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
+async def test_too_many_at_once_are_told_to_come_again() -> None:
 
-    run(test())
+    reach = there()
+    waits = asyncio.Event()
+    reach.scripts["Studio desktop"] = (waits, *SAYS)
+    client = Browserless(reach)
+    asking = [asyncio.create_task(client.chat("Studio desktop/Qwen3 8B")) for _ in range(64)]
+    while len(reach.asked) < 64:
+        await asyncio.sleep(0)
+    more = await client.chat("Studio desktop/Qwen3 8B")
+    assert (more.status, more.headers["retry-after"]) == (429, "2")
+    waits.set()
+    assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
 
 
 @pytest.mark.parametrize(

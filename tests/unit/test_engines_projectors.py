@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -102,7 +101,7 @@ def test_a_stranger_who_names_a_vision_part_means_that_of_the_model_or_nothing()
         assert not names_projector(source, model)
 
 
-def test_a_model_of_the_catalog_that_sees_comes_with_its_vision_part(
+async def test_a_model_of_the_catalog_that_sees_comes_with_its_vision_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of its publisher's, the smallest. The download itself is tested elsewhere; here it brings tiny files."""
@@ -119,23 +118,19 @@ def test_a_model_of_the_catalog_that_sees_comes_with_its_vision_part(
         (folder / file.file_name).write_bytes(data)
         return Fetched(folder / file.file_name, file.sha256, len(data))
 
-    async def main() -> None:
-        nonlocal offline
-        library = Library(tmp_path)
-        model = await library.ensure(ONE.name)
-        assert model.projector is None, "it can chat all the same"
-        offline = False
-        await library.remove(model.name)
-        model = await library.ensure(ONE.name)
-        assert model.projector == tmp_path / "Qwen3.5-0.8B-Q4_K_M.mmproj-F16.gguf"
-        assert wanted == [ONE.name, "MMPROJ_QWEN3_5_0_8B_MULTIMODAL_F16"] * 2
-        (other,) = [each for each in all_models() if each.name == "QWEN3_5_0_8B_MULTIMODAL_Q8_0"]
-        assert (await library.ensure(other.name)).projector == model.projector
-        assert wanted[4:] == [other.name], "one is enough for both"
-        await library.remove(ONE.name)
-        assert model.projector.is_file()
-        await library.remove(other.name)
-        assert not model.projector.exists(), "it is of no use by itself"
-
     monkeypatch.setattr(library_module, "fetch_model", fetch)
-    asyncio.run(main())
+    library = Library(tmp_path)
+    model = await library.ensure(ONE.name)
+    assert model.projector is None, "it can chat all the same"
+    offline = False
+    await library.remove(model.name)
+    model = await library.ensure(ONE.name)
+    assert model.projector == tmp_path / "Qwen3.5-0.8B-Q4_K_M.mmproj-F16.gguf"
+    assert wanted == [ONE.name, "MMPROJ_QWEN3_5_0_8B_MULTIMODAL_F16"] * 2
+    (other,) = [each for each in all_models() if each.name == "QWEN3_5_0_8B_MULTIMODAL_Q8_0"]
+    assert (await library.ensure(other.name)).projector == model.projector
+    assert wanted[4:] == [other.name], "one is enough for both"
+    await library.remove(ONE.name)
+    assert model.projector.is_file()
+    await library.remove(other.name)
+    assert not model.projector.exists(), "it is of no use by itself"

@@ -66,40 +66,36 @@ def test_another_way_out_and_an_address_that_went_are_changes_and_nothing_else()
     run(body())
 
 
-def test_the_system_names_the_address_that_is_used() -> None:
-    async def body() -> None:
-        network = SystemNetwork()
-        assert network.source_host("127.0.0.1") == "127.0.0.1"
-        assert network.source_host("127.0.0.5") in ("127.0.0.1", "127.0.0.5")
-        assert network.source_host("nowhere.invalid.") is None
+async def test_the_system_names_the_address_that_is_used() -> None:
 
-    asyncio.run(body())
+    network = SystemNetwork()
+    assert network.source_host("127.0.0.1") == "127.0.0.1"
+    assert network.source_host("127.0.0.5") in ("127.0.0.1", "127.0.0.5")
+    assert network.source_host("nowhere.invalid.") is None
 
 
-def test_a_socket_without_an_address_is_broken_until_something_leaves_again() -> None:
-    async def body() -> None:
-        sock = SystemNetwork().open("127.0.0.1", 0, lambda batch: None)
+async def test_a_socket_without_an_address_is_broken_until_something_leaves_again() -> None:
 
-        def broken() -> bool:
-            return sock.broken
+    sock = SystemNetwork().open("127.0.0.1", 0, lambda batch: None)
 
-        assert not broken()
-        sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sink.bind(("127.0.0.1", 0))
-        to = sink.getsockname()
-        for _ in range(5):
-            sock._lost(to, OSError(errno.EMSGSIZE, "too long for the path"))  # type: ignore[attr-defined]
-        assert not broken()
-        for _ in range(5):
-            sock._lost(to, OSError(errno.EADDRNOTAVAIL, "its address has left the machine"))  # type: ignore[attr-defined]
-        assert broken()
-        sock.send_many([(b"hello", to)])
-        assert not broken()
-        sock.close()
-        assert broken()
-        sink.close()
+    def broken() -> bool:
+        return sock.broken
 
-    asyncio.run(body())
+    assert not broken()
+    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sink.bind(("127.0.0.1", 0))
+    to = sink.getsockname()
+    for _ in range(5):
+        sock._lost(to, OSError(errno.EMSGSIZE, "too long for the path"))  # type: ignore[attr-defined]
+    assert not broken()
+    for _ in range(5):
+        sock._lost(to, OSError(errno.EADDRNOTAVAIL, "its address has left the machine"))  # type: ignore[attr-defined]
+    assert broken()
+    sock.send_many([(b"hello", to)])
+    assert not broken()
+    sock.close()
+    assert broken()
+    sink.close()
 
 
 def test_in_another_network_a_node_looks_around_at_once_and_forgets_how_it_was_seen() -> None:

@@ -16,6 +16,8 @@ from qvac_core.rendezvous.constants import BOOTSTRAP_NODES
 from tests.simulation.datagram_network import Internet
 from tests.simulation.virtual_loop import run
 
+RUNNER = run
+
 
 def test_bootstrap_entries_of_every_form() -> None:
     assert Bootstrap.parse([]).empty
@@ -169,31 +171,27 @@ def test_readers_and_writers_that_are_cancelled_leave_no_trace() -> None:
     with_pair(test)
 
 
-def test_what_is_no_key_is_said_before_anything_is_sent() -> None:
-    async def body() -> None:
-        async with DHT([], network=Internet(1).host()) as dht:
-            for wrong in ("", "not a key", "ab" * 31, bytes(31)):
-                with pytest.raises(IdentityError):
-                    await dht.connect(wrong)
+async def test_what_is_no_key_is_said_before_anything_is_sent() -> None:
+
+    async with DHT([], network=Internet(1).host()) as dht:
+        for wrong in ("", "not a key", "ab" * 31, bytes(31)):
             with pytest.raises(IdentityError):
-                await dht.connect(bytes(32))
-            assert not dht.endpoint._streams
+                await dht.connect(wrong)
+        with pytest.raises(IdentityError):
+            await dht.connect(bytes(32))
+        assert not dht.endpoint._streams
 
-    run(body())
 
+async def test_a_node_closes_whatever_state_it_is_in() -> None:
 
-def test_a_node_closes_whatever_state_it_is_in() -> None:
-    async def body() -> None:
-        unopened = DHT([])
-        await unopened.close()
-        with pytest.raises(NetworkError) as closed:
-            await unopened.ready()
-        assert closed.value.name == "NODE_DESTROYED"
-        dht = DHT([], network=Internet(1).host())
-        await dht.ready()
-        await asyncio.gather(dht.close(), dht.close())
-        await dht.close()
-        with pytest.raises(NetworkError):
-            await dht.create_server(lambda connection: None).listen()
-
-    run(body())
+    unopened = DHT([])
+    await unopened.close()
+    with pytest.raises(NetworkError) as closed:
+        await unopened.ready()
+    assert closed.value.name == "NODE_DESTROYED"
+    dht = DHT([], network=Internet(1).host())
+    await dht.ready()
+    await asyncio.gather(dht.close(), dht.close())
+    await dht.close()
+    with pytest.raises(NetworkError):
+        await dht.create_server(lambda connection: None).listen()

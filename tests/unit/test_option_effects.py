@@ -115,26 +115,23 @@ def chat_of(options: argparse.Namespace, core: Any) -> _Chat:
     return _Chat(core, options, Output(as_json=True))
 
 
-def test_how_a_chat_reaches_its_provider_and_asks() -> None:
+async def test_how_a_chat_reaches_its_provider_and_asks() -> None:
     options = parse_options([*CHAT, "--timeout", "7", "--force-new-connection", "--temp", "0.5", "--predict", "9"])
     assert chat_of(options, None).delegate == Delegate(FIRST, timeout=7.0, force_new_connection=True)
     plain = parse_options(CHAT)
     assert chat_of(plain, None).delegate == Delegate(FIRST)
 
-    async def main() -> None:
-        async with provider_room() as room:
-            consumer = room.consumer()
-            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
-            for each in (options, plain):
-                chat = chat_of(each, SimpleNamespace(consumer=consumer))
-                chat.model_id, chat.history = loaded.model_id, ASK
-                await (await _start(chat, "")).text
-            asked = [request.sampling for request in room.pool.model.requests]
-            assert (asked[0].temp, asked[0].predict) == (0.5, 9)
-            assert (asked[1].temp, asked[1].predict) == (None, 2048)
-            await consumer.close()
-
-    run(main())
+    async with provider_room() as room:
+        consumer = room.consumer()
+        loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+        for each in (options, plain):
+            chat = chat_of(each, SimpleNamespace(consumer=consumer))
+            chat.model_id, chat.history = loaded.model_id, ASK
+            await (await _start(chat, "")).text
+        asked = [request.sampling for request in room.pool.model.requests]
+        assert (asked[0].temp, asked[0].predict) == (0.5, 9)
+        assert (asked[1].temp, asked[1].predict) == (None, 2048)
+        await consumer.close()
 
 
 def test_a_local_model_that_would_never_answer_is_an_error() -> None:

@@ -43,7 +43,7 @@ class Silent:
 
 
 @pytest.mark.parametrize("impatient", [True, False])
-def test_a_silent_provider_is_left_where_somebody_else_goes_on(
+async def test_a_silent_provider_is_left_where_somebody_else_goes_on(
     impatient: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent, said = Silent(), []
@@ -58,16 +58,13 @@ def test_a_silent_provider_is_left_where_somebody_else_goes_on(
         async for part in reach.chat(offer("Far", "Qwen"), ChatAsk("1", (), impatient=impatient)):
             said.append(part)
 
-    async def ended() -> None:
-        if impatient:
-            with pytest.raises(ConnectionClosed):
-                await main()
-        else:  # it is waited for, however long
-            waiting = asyncio.create_task(main())
-            await asyncio.wait({waiting}, timeout=0.5)
-            assert not waiting.done()
-            waiting.cancel()
-            await asyncio.wait({waiting})
-
-    asyncio.run(ended())
+    if impatient:
+        with pytest.raises(ConnectionClosed):
+            await main()
+    else:  # it is waited for, however long
+        waiting = asyncio.create_task(main())
+        await asyncio.wait({waiting}, timeout=0.5)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait({waiting})
     assert said == [Text("Hel")] and silent.left

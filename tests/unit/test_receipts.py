@@ -44,6 +44,8 @@ from tests.unit.memory_stream import run, settle
 from tests.unit.receipt_books import GUEST, OTHER, PROVIDER, Book, book
 from tests.unit.scripted_engine import SMOL
 
+RUNNER = run
+
 RECEIPT = Receipt(
     provider=PROVIDER.public_key,
     guest=GUEST.public_key,
@@ -176,32 +178,29 @@ def test_a_request_has_one_whole_receipt() -> None:
 # --- Between two
 
 
-def test_both_sides_sign_an_answer_and_keep_it(books: tuple[Book, Book]) -> None:
+async def test_both_sides_sign_an_answer_and_keep_it(books: tuple[Book, Book]) -> None:
     provider, guest = books
 
-    async def main() -> None:
-        async with room_of(provider) as room:
-            consumer = room.consumer(GUEST.public_key, receipts=guest)
-            model_id = await load(consumer)
-            answer = await consumer.completion(model_id, ASK)
-            assert await answer.text == "one two three"
-            await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
-            await consumer.close()
-            (ended,) = [event for event in room.events if isinstance(event, RequestEnded)]
-            (given,), (taken,) = provider.all, guest.all
-            assert (given.side, taken.side) == (ReceiptSide.GIVEN, ReceiptSide.TAKEN)
-            assert given.body == taken.body and given.guest_signature == taken.guest_signature
-            receipt = decoded(given.body)
-            assert (receipt.model, receipt.model_sha256, receipt.quantization) == (SMOL.name, SMOL.sha256, "q4_1")
-            assert (receipt.prompt_tokens, receipt.generated_tokens) == (31, 3)
-            assert (receipt.request_id, receipt.id.hex(), receipt.outcome) == (answer.request_id, ended.id, "eos")
-            assert is_signed(Party.PROVIDER, given.body, given.provider_signature, PROVIDER.public_key)
-            assert is_signed(Party.GUEST, given.body, given.guest_signature, GUEST.public_key)
-
-    run(main())
+    async with room_of(provider) as room:
+        consumer = room.consumer(GUEST.public_key, receipts=guest)
+        model_id = await load(consumer)
+        answer = await consumer.completion(model_id, ASK)
+        assert await answer.text == "one two three"
+        await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
+        await consumer.close()
+        (ended,) = [event for event in room.events if isinstance(event, RequestEnded)]
+        (given,), (taken,) = provider.all, guest.all
+        assert (given.side, taken.side) == (ReceiptSide.GIVEN, ReceiptSide.TAKEN)
+        assert given.body == taken.body and given.guest_signature == taken.guest_signature
+        receipt = decoded(given.body)
+        assert (receipt.model, receipt.model_sha256, receipt.quantization) == (SMOL.name, SMOL.sha256, "q4_1")
+        assert (receipt.prompt_tokens, receipt.generated_tokens) == (31, 3)
+        assert (receipt.request_id, receipt.id.hex(), receipt.outcome) == (answer.request_id, ended.id, "eos")
+        assert is_signed(Party.PROVIDER, given.body, given.provider_signature, PROVIDER.public_key)
+        assert is_signed(Party.GUEST, given.body, given.guest_signature, GUEST.public_key)
 
 
-def test_of_a_model_that_another_server_runs_it_says_so(
+async def test_of_a_model_that_another_server_runs_it_says_so(
     books: tuple[Book, Book], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands in the place of a checksum is none of weights."""
@@ -209,19 +208,16 @@ def test_of_a_model_that_another_server_runs_it_says_so(
     at_server = replace(SMOL, quantization="", at=AtServer("Ollama", "smollm2:135m"))
     monkeypatch.setattr("tests.unit.scripted_engine.SMOL", at_server)
 
-    async def main() -> None:
-        async with room_of(provider) as room:
-            consumer = room.consumer(GUEST.public_key, receipts=guest)
-            answer = await consumer.completion(await load(consumer), ASK)
-            await answer.text
-            await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
-            await consumer.close()
-            assert decoded(guest.all[0].body).quantization == NO_FILE_SEEN
-
-    run(main())
+    async with room_of(provider) as room:
+        consumer = room.consumer(GUEST.public_key, receipts=guest)
+        answer = await consumer.completion(await load(consumer), ASK)
+        await answer.text
+        await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
+        await consumer.close()
+        assert decoded(guest.all[0].body).quantization == NO_FILE_SEEN
 
 
-def test_the_answer_does_not_wait_for_it(books: tuple[Book, Book]) -> None:
+async def test_the_answer_does_not_wait_for_it(books: tuple[Book, Book]) -> None:
     """The last word is there before anything is said of receipts, and a book that hangs holds up nothing."""
     provider, guest = books
     hangs = asyncio.Event()
@@ -232,81 +228,69 @@ def test_the_answer_does_not_wait_for_it(books: tuple[Book, Book]) -> None:
 
     provider.unsigned = unsigned  # type: ignore[method-assign]
 
-    async def main() -> None:
-        async with room_of(provider) as room:
-            consumer = room.consumer(GUEST.public_key, receipts=guest)
-            model_id = await load(consumer)
-            loop = asyncio.get_running_loop()
-            for _ in range(3):
-                started = loop.time()
-                answer = await consumer.completion(model_id, ASK)
-                assert await answer.text == "one two three"
-                assert loop.time() - started < 0.5
+    async with room_of(provider) as room:
+        consumer = room.consumer(GUEST.public_key, receipts=guest)
+        model_id = await load(consumer)
+        loop = asyncio.get_running_loop()
+        for _ in range(3):
             started = loop.time()
-            await consumer.close()
-            assert loop.time() - started < 3.0
-        assert states(guest) == [ReceiptState.AWAITED] * 3
-
-    run(main())
-
-
-def test_an_answer_that_was_cut_has_its_receipt_when_its_guest_is_back(books: tuple[Book, Book]) -> None:
-    provider, guest = books
-
-    async def main() -> None:
-        async with room_of(provider) as room:
-            room.pool.model.words = [f"w{number} " for number in range(60)]
-            consumer = room.consumer(GUEST.public_key, receipts=guest)
-            model_id = await load(consumer)
             answer = await consumer.completion(model_id, ASK)
-            said = answer.token_stream
-            for _ in range(5):
-                await anext(said)
-            room.streams[0].destroy()
-            await until(provider, lambda: states(provider) == [ReceiptState.UNSIGNED])
-            assert states(guest) == [ReceiptState.AWAITED]
-            await consumer.list_models(DELEGATE)
-            await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
-            await consumer.close()
-            receipt = decoded(guest.all[0].body)
-            assert receipt.outcome == "disconnected" and 5 <= receipt.generated_tokens < 60
-
-    run(main())
+            assert await answer.text == "one two three"
+            assert loop.time() - started < 0.5
+        started = loop.time()
+        await consumer.close()
+        assert loop.time() - started < 3.0
+    assert states(guest) == [ReceiptState.AWAITED] * 3
 
 
-def test_a_cancelled_answer_has_one_too(books: tuple[Book, Book]) -> None:
+async def test_an_answer_that_was_cut_has_its_receipt_when_its_guest_is_back(books: tuple[Book, Book]) -> None:
     provider, guest = books
 
-    async def main() -> None:
-        async with room_of(provider) as room:
-            consumer = room.consumer(GUEST.public_key, receipts=guest)
-            model_id = await load(consumer)
-            answer = await consumer.completion(model_id, ASK)
-            await anext(answer.token_stream)
-            await answer.leave()
-            await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
-            await consumer.close()
-            assert decoded(guest.all[0].body).outcome == "cancelled"
+    async with room_of(provider) as room:
+        room.pool.model.words = [f"w{number} " for number in range(60)]
+        consumer = room.consumer(GUEST.public_key, receipts=guest)
+        model_id = await load(consumer)
+        answer = await consumer.completion(model_id, ASK)
+        said = answer.token_stream
+        for _ in range(5):
+            await anext(said)
+        room.streams[0].destroy()
+        await until(provider, lambda: states(provider) == [ReceiptState.UNSIGNED])
+        assert states(guest) == [ReceiptState.AWAITED]
+        await consumer.list_models(DELEGATE)
+        await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
+        await consumer.close()
+        receipt = decoded(guest.all[0].body)
+        assert receipt.outcome == "disconnected" and 5 <= receipt.generated_tokens < 60
 
-    run(main())
 
-
-def test_a_guest_that_refuses_is_noted_as_such(books: tuple[Book, Book]) -> None:
+async def test_a_cancelled_answer_has_one_too(books: tuple[Book, Book]) -> None:
     provider, guest = books
 
-    async def main() -> None:
-        async with room_of(provider) as room:
-            room.pool.model.end = None
-            consumer = room.consumer(GUEST.public_key, receipts=guest)
-            model_id = await load(consumer)
-            consumer._files[PROVIDER.public_key][SMOL.name] = replace_entry(consumer, "cd" * 32)
-            await (await consumer.completion(model_id, ASK)).text
-            await until(provider, lambda: states(provider) == [ReceiptState.REFUSED] == states(guest))
-            await consumer.close()
-        assert (provider.all[0].reason, guest.all[0].reason) == ("model", "model")
-        assert not provider.all[0].guest_signature and not guest.all[0].guest_signature
+    async with room_of(provider) as room:
+        consumer = room.consumer(GUEST.public_key, receipts=guest)
+        model_id = await load(consumer)
+        answer = await consumer.completion(model_id, ASK)
+        await anext(answer.token_stream)
+        await answer.leave()
+        await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
+        await consumer.close()
+        assert decoded(guest.all[0].body).outcome == "cancelled"
 
-    run(main())
+
+async def test_a_guest_that_refuses_is_noted_as_such(books: tuple[Book, Book]) -> None:
+    provider, guest = books
+
+    async with room_of(provider) as room:
+        room.pool.model.end = None
+        consumer = room.consumer(GUEST.public_key, receipts=guest)
+        model_id = await load(consumer)
+        consumer._files[PROVIDER.public_key][SMOL.name] = replace_entry(consumer, "cd" * 32)
+        await (await consumer.completion(model_id, ASK)).text
+        await until(provider, lambda: states(provider) == [ReceiptState.REFUSED] == states(guest))
+        await consumer.close()
+    assert (provider.all[0].reason, guest.all[0].reason) == ("model", "model")
+    assert not provider.all[0].guest_signature and not guest.all[0].guest_signature
 
 
 def replace_entry(consumer: Consumer, sha256: str) -> ModelEntry:
@@ -331,22 +315,19 @@ def test_a_guest_or_a_provider_without_receipts_has_none(books: tuple[Book, Book
     assert not provider.all and not guest.all
 
 
-def test_a_provider_that_gives_none_is_asked_a_few_times(books: tuple[Book, Book]) -> None:
+async def test_a_provider_that_gives_none_is_asked_a_few_times(books: tuple[Book, Book]) -> None:
     provider, guest = books
     provider.give = lambda receipt: None  # type: ignore[method-assign]
 
-    async def main() -> None:
-        async with room_of(provider) as room:
-            consumer = room.consumer(GUEST.public_key, receipts=guest)
-            model_id = await load(consumer)
-            await (await consumer.completion(model_id, ASK)).text
-            await until(guest, lambda: states(guest) == [ReceiptState.NONE])
-            await asyncio.sleep(60)
-            asked = room.streams[0].written.count(b'"type":"receipts"')
-            assert asked == 3
-            await consumer.close()
-
-    run(main())
+    async with room_of(provider) as room:
+        consumer = room.consumer(GUEST.public_key, receipts=guest)
+        model_id = await load(consumer)
+        await (await consumer.completion(model_id, ASK)).text
+        await until(guest, lambda: states(guest) == [ReceiptState.NONE])
+        await asyncio.sleep(60)
+        asked = room.streams[0].written.count(b'"type":"receipts"')
+        assert asked == 3
+        await consumer.close()
 
 
 # --- Hostile
@@ -384,19 +365,17 @@ def test_a_provider_cannot_have_more_signed_than_it_served(books: tuple[Book, Bo
 
 
 @pytest.mark.parametrize("when", [2**64 - 1, 2**63, 253_402_300_800_000])
-def test_a_provider_names_a_time_that_no_calendar_has(books: tuple[Book, Book], when: int) -> None:
-    async def main() -> None:
-        _, guest = books
-        await guest.note(SEEN)
-        body = encoded(replace(RECEIPT, started_ms=when, ended_ms=when, amount=2**64 - 1))
-        signature = signature_of(Party.PROVIDER, body, PROVIDER.secret_key)
-        word = await guest.take(PROVIDER.public_key.hex(), OfferedReceipt(body.hex(), signature.hex()))
-        assert word is not None and word.refusal == Objection.TIME
-        (row,) = receipt_rows(guest.all, lambda _: "", lambda model: model)
-        assert row.key
-        assert list_receipts(guest.all, Output(as_json=False)) == 0
+async def test_a_provider_names_a_time_that_no_calendar_has(books: tuple[Book, Book], when: int) -> None:
 
-    run(main())
+    _, guest = books
+    await guest.note(SEEN)
+    body = encoded(replace(RECEIPT, started_ms=when, ended_ms=when, amount=2**64 - 1))
+    signature = signature_of(Party.PROVIDER, body, PROVIDER.secret_key)
+    word = await guest.take(PROVIDER.public_key.hex(), OfferedReceipt(body.hex(), signature.hex()))
+    assert word is not None and word.refusal == Objection.TIME
+    (row,) = receipt_rows(guest.all, lambda _: "", lambda model: model)
+    assert row.key
+    assert list_receipts(guest.all, Output(as_json=False)) == 0
 
 
 def test_what_is_no_receipt_is_passed_over(books: tuple[Book, Book]) -> None:
@@ -406,44 +385,38 @@ def test_what_is_no_receipt_is_passed_over(books: tuple[Book, Book]) -> None:
         assert run(guest.take(PROVIDER.public_key.hex(), OfferedReceipt(body, "00" * 64))) is None
 
 
-def test_a_guest_has_no_word_about_anothers_receipt(books: tuple[Book, Book]) -> None:
+async def test_a_guest_has_no_word_about_anothers_receipt(books: tuple[Book, Book]) -> None:
     provider, _ = books
 
-    async def main() -> None:
-        async with room_of(provider, GUEST.public_key, OTHER.public_key) as room:
-            consumer = room.consumer(GUEST.public_key)
-            other = room.consumer(OTHER.public_key)
-            provider.give(RECEIPT)
-            await settle()
-            connection = await other._ready(DELEGATE)
-            assert (await connection.ask(Receipts(["request-1"]), ReceiptsReply, 5)).receipts == []
-            signature = signature_of(Party.GUEST, encoded(RECEIPT), OTHER.secret_key).hex()
-            for word in (GuestWord("07" * 16, signature), GuestWord("07" * 16, refusal="keys")):
-                assert not await provider.hear(OTHER.public_key.hex(), word)
-            assert states(provider) == [ReceiptState.UNSIGNED]
-            # Its own guest, with another's signature: as good as none, and what a guest writes is kept in no case.
-            assert await provider.hear(GUEST.public_key.hex(), GuestWord("07" * 16, signature))
-            assert (provider.all[0].state, provider.all[0].reason) == (ReceiptState.REFUSED, "signature")
-            assert await provider.hear(GUEST.public_key.hex(), GuestWord("07" * 16, refusal="<b>hello</b>"))
-            assert provider.all[0].reason == ""
-            await consumer.close()
-            await other.close()
-
-    run(main())
-
-
-def test_a_signature_that_was_given_stays(books: tuple[Book, Book]) -> None:
-    provider, _ = books
-
-    async def main() -> None:
+    async with room_of(provider, GUEST.public_key, OTHER.public_key) as room:
+        consumer = room.consumer(GUEST.public_key)
+        other = room.consumer(OTHER.public_key)
         provider.give(RECEIPT)
         await settle()
-        word = GuestWord("07" * 16, signature_of(Party.GUEST, encoded(RECEIPT), GUEST.secret_key).hex())
-        assert await provider.hear(GUEST.public_key.hex(), word)
-        await provider.hear(GUEST.public_key.hex(), GuestWord("07" * 16, refusal="keys"))
-        assert states(provider) == [ReceiptState.SIGNED]
+        connection = await other._ready(DELEGATE)
+        assert (await connection.ask(Receipts(["request-1"]), ReceiptsReply, 5)).receipts == []
+        signature = signature_of(Party.GUEST, encoded(RECEIPT), OTHER.secret_key).hex()
+        for word in (GuestWord("07" * 16, signature), GuestWord("07" * 16, refusal="keys")):
+            assert not await provider.hear(OTHER.public_key.hex(), word)
+        assert states(provider) == [ReceiptState.UNSIGNED]
+        # Its own guest, with another's signature: as good as none, and what a guest writes is kept in no case.
+        assert await provider.hear(GUEST.public_key.hex(), GuestWord("07" * 16, signature))
+        assert (provider.all[0].state, provider.all[0].reason) == (ReceiptState.REFUSED, "signature")
+        assert await provider.hear(GUEST.public_key.hex(), GuestWord("07" * 16, refusal="<b>hello</b>"))
+        assert provider.all[0].reason == ""
+        await consumer.close()
+        await other.close()
 
-    run(main())
+
+async def test_a_signature_that_was_given_stays(books: tuple[Book, Book]) -> None:
+    provider, _ = books
+
+    provider.give(RECEIPT)
+    await settle()
+    word = GuestWord("07" * 16, signature_of(Party.GUEST, encoded(RECEIPT), GUEST.secret_key).hex())
+    assert await provider.hear(GUEST.public_key.hex(), word)
+    await provider.hear(GUEST.public_key.hex(), GuestWord("07" * 16, refusal="keys"))
+    assert states(provider) == [ReceiptState.SIGNED]
 
 
 # --- Files
@@ -563,7 +536,7 @@ def test_the_command_lists_exports_and_verifies(
     assert command(["receipts", "export", str(folder.database_file), "--yes", *data]) == 1
 
 
-def test_a_full_disk_costs_a_receipt_and_no_answer(books: tuple[Book, Book]) -> None:
+async def test_a_full_disk_costs_a_receipt_and_no_answer(books: tuple[Book, Book]) -> None:
     provider, guest = books
 
     def full(receipt: KeptReceipt) -> None:
@@ -571,15 +544,12 @@ def test_a_full_disk_costs_a_receipt_and_no_answer(books: tuple[Book, Book]) -> 
 
     provider.receipts.put = guest.receipts.put = full  # type: ignore[method-assign]
 
-    async def main() -> None:
-        async with room_of(provider) as room:
-            consumer = room.consumer(GUEST.public_key, receipts=guest)
-            model_id = await load(consumer)
-            assert await (await consumer.completion(model_id, ASK)).text == "one two three"
-            await asyncio.sleep(10)
-            await consumer.close()
-
-    run(main())
+    async with room_of(provider) as room:
+        consumer = room.consumer(GUEST.public_key, receipts=guest)
+        model_id = await load(consumer)
+        assert await (await consumer.completion(model_id, ASK)).text == "one two three"
+        await asyncio.sleep(10)
+        await consumer.close()
     assert not provider.all and not guest.all
 
 

@@ -54,22 +54,19 @@ async def test_an_answer_here_that_is_left_at_once_tells_whoever_waits() -> None
         assert [token async for token in answer.token_stream] == []
 
 
-def test_an_answer_of_the_api_that_is_left_before_it_began_was_cancelled() -> None:
+async def test_an_answer_of_the_api_that_is_left_before_it_began_was_cancelled() -> None:
     async def start() -> LocalCompletion:
         await asyncio.sleep(1)
         return local_answer()
 
-    async def main() -> None:
-        for turns in (0, 1):
-            answer = Answer(start(), "r")
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            await answer.leave()
-            async with asyncio.timeout(5):
-                with pytest.raises(InferenceCancelled):
-                    await answer.text
-
-    run(main())
+    for turns in (0, 1):
+        answer = Answer(start(), "r")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await answer.leave()
+        async with asyncio.timeout(5):
+            with pytest.raises(InferenceCancelled):
+                await answer.text
 
 
 def test_the_windows_tasks_leave_no_work_that_nobody_awaits() -> None:

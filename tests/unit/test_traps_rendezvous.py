@@ -148,16 +148,13 @@ def announcing_with(fake: FakeRequests, announcer: Announcer) -> Announcing:
     return Announcing(cast(Any, FakeEndpoint()), requests, announcer, check)
 
 
-def test_each_cycle_starts_from_the_last_ones_closest_nodes() -> None:
+async def test_each_cycle_starts_from_the_last_ones_closest_nodes() -> None:
     fake = FakeRequests([reply(RELAY), reply(SECOND, id=bytes(32))])
     announcer = Announcer(KEYS)
     cycle = announcing_with(fake, announcer)
 
-    async def main() -> None:
-        await cycle.update()
-        await cycle.update()
-
-    asyncio.run(main())
+    await cycle.update()
+    await cycle.update()
     assert fake.walks == [(Command.FIND_PEER, ()), (Command.FIND_PEER, (RELAY, SECOND))]
 
 
@@ -177,7 +174,7 @@ def test_relays_are_published_only_when_every_commit_has_settled() -> None:
     assert announcer.relay_addresses == tuple(node.from_ for node in nodes)
 
 
-def test_a_walk_that_never_ends_does_not_end_the_announcing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_walk_that_never_ends_does_not_end_the_announcing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcing, "UPDATE_LIMIT", 0.0)
     monkeypatch.setattr(announcing, "MIN_UPDATE_INTERVAL", 0.0)
     monkeypatch.setattr(announcing, "_RETRY_FIRST", 0.0)
@@ -192,14 +189,11 @@ def test_a_walk_that_never_ends_does_not_end_the_announcing(monkeypatch: pytest.
             third.set()
             return await super().query(target, command, value, **options)
 
-    async def main() -> None:
-        running = asyncio.create_task(cycle.run())
-        await third.wait()
-        running.cancel()
-        await asyncio.wait([running])
-
     cycle = announcing_with(Hanging([reply()]), Announcer(KEYS))
-    asyncio.run(main())
+    running = asyncio.create_task(cycle.run())
+    await third.wait()
+    running.cancel()
+    await asyncio.wait([running])
 
 
 # Answers that are none

@@ -168,37 +168,31 @@ def test_helpers_of_one_name_are_all_asked(sleeper: socket.socket, tmp_path: Pat
     assert sleeper.recv(2048) == magic_packet(MAC)
 
 
-def test_addresses_that_wake_nobody_are_not_remembered_and_spoil_no_good_one(tmp_path: Path) -> None:
+async def test_addresses_that_wake_nobody_are_not_remembered_and_spoil_no_good_one(tmp_path: Path) -> None:
     waker = Waker(lambda: True, lambda: True, networks=list)
 
     async def ask(key: str, macs: Sequence[str]) -> None:
         pass
 
-    async def test() -> None:
-        sleepers = Sleepers(tmp_path / "sleepers.json", waker, dict, ask)
-        sleepers.told(RACK, ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"])
-        assert not sleepers.knows(RACK)
-        sleepers.told(STUDIO, ["ff:ff:ff:ff:ff:ff", MAC])
-        assert sleepers.knows(STUDIO)
-        await sleepers.close()
-
-    asyncio.run(test())
+    sleepers = Sleepers(tmp_path / "sleepers.json", waker, dict, ask)
+    sleepers.told(RACK, ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"])
+    assert not sleepers.knows(RACK)
+    sleepers.told(STUDIO, ["ff:ff:ff:ff:ff:ff", MAC])
+    assert sleepers.knows(STUDIO)
+    await sleepers.close()
     assert MAC in (tmp_path / "sleepers.json").read_text()
     assert "ff:ff" not in (tmp_path / "sleepers.json").read_text()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": [1, null]}', "[" * 60_000, "\udcff"])
-def test_a_file_of_sleepers_that_is_none_is_passed_over(tmp_path: Path, content: str) -> None:
+async def test_a_file_of_sleepers_that_is_none_is_passed_over(tmp_path: Path, content: str) -> None:
     (tmp_path / "sleepers.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     waker = Waker(lambda: True, lambda: True, networks=list)
 
-    async def test() -> None:
-        sleepers = Sleepers(tmp_path / "sleepers.json", waker, dict, lambda *_: asyncio.sleep(0))
-        await sleepers.open()
-        assert not sleepers.knows("a")
-        await sleepers.close()
-
-    asyncio.run(test())
+    sleepers = Sleepers(tmp_path / "sleepers.json", waker, dict, lambda *_: asyncio.sleep(0))
+    await sleepers.open()
+    assert not sleepers.knows("a")
+    await sleepers.close()
 
 
 def test_the_options_of_a_provider() -> None:
