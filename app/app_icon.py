@@ -15,7 +15,7 @@ from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
-from app.theme import DARK, LIGHT
+from app.tokens import DARK, LIGHT
 from app.tray_words import TrayState
 
 SIZES = (16, 20, 22, 24, 32, 40, 48, 64, 128, 256)

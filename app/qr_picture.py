@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QBuffer, QIODevice, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 
+from app.key_words import group_key
 from app.theme import Theme
-from app.widgets.keys import group_key
 from app.widgets.qr import BLACK, WHITE, qr_modules
 from qvac_core.codec.key_links import qr_text
 

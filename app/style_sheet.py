@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.theme import Tokens
+    from app.tokens import Tokens
 
 TONES = ("text", "text2", "text3", "accent", "live", "local", "warn", "danger", "onacc")
 

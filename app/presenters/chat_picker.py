@@ -10,7 +10,7 @@ from app.presenters.chat_words import (
     provider_sentence,
     provider_state,
 )
-from app.widgets.chat.picker_rows import Group, PickerRow, RowKind
+from app.presenters.picker_rows import Group, PickerRow, RowKind
 from app.words import size
 from qvac_core.core.state import ProviderEntry, RemoteModel, SharedModel, Target
 

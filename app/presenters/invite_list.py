@@ -13,8 +13,8 @@ from PySide6.QtCore import QObject, Signal
 from app import words
 from app.bridge import CoreProxy
 from app.i18n import later, listed, number, tongue, tr, trn
-from app.widgets.keys import short_key
-from app.widgets.rows import Cell, Column, Row
+from app.presenters.table_rows import Cell, Column, Row
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.state import ErrorInfo, InviteRecord, InvitesChanged, InviteWish, KeyLimits
 from qvac_core.errors import QvacError

@@ -8,7 +8,7 @@ from app import words
 from app.core_words import told
 from app.i18n import later, listed, number, tr, trn
 from app.presenters.library import LibraryPresenter, Neighbour, kept_context
-from app.widgets.rows import Cell, Column, Row
+from app.presenters.table_rows import Cell, Column, Row
 from qvac_core.core.library_state import (
     Ability,
     CatalogEntry,

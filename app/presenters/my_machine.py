@@ -12,11 +12,12 @@ from app import words
 from app.bridge import CoreProxy
 from app.core_words import told
 from app.i18n import comma, later, listed, tongue, tr, trn
+from app.key_words import group_key
 from app.presenters.library_rows import download_amount, download_state
 from app.presenters.share_rows import ENDINGS, METHODS, NameOf
+from app.presenters.table_rows import Cell, Column, Row
 from app.tasks import Tasks
-from app.widgets.keys import group_key, short_key
-from app.widgets.rows import Cell, Column, Row
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.download_state import DownloadChanged, DownloadState
 from qvac_core.core.error_text import describe
 from qvac_core.core.my_machines_state import DownloadThere, MachineThere, ModelThere, RemoteAct, RequestThere

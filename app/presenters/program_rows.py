@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app import words
 from app.i18n import later, listed, number, tongue, tr
-from app.widgets.rows import Cell, Column, Row
+from app.presenters.table_rows import Cell, Column, Row
 from qvac_core.core.programs_state import ProgramModel
 from qvac_core.endpoint.interface import THIS_MACHINE, Call, Offer
 

@@ -10,9 +10,10 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
 from app.i18n import later, number, tongue, tr, trn
+from app.key_words import group_key
+from app.presenters.table_rows import Cell, Column, Row
 from app.tasks import Tasks
-from app.widgets.keys import group_key, short_key
-from app.widgets.rows import Cell, Column, Row
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.receipts_room import KeptReceipt, ReceiptQuery, ReceiptsChanged, ReceiptSide, ReceiptState
 from qvac_core.core.state import ErrorInfo
 from qvac_core.errors import QvacError

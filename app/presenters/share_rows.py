@@ -8,8 +8,9 @@ from datetime import datetime
 from app import words
 from app.core_words import told
 from app.i18n import comma, later, listed, number, tongue, tr, trn
-from app.widgets.keys import group_key, short_key
-from app.widgets.rows import Cell, Column, Row
+from app.key_words import group_key
+from app.presenters.table_rows import Cell, Column, Row
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.history_state import DayTotals, LogTotals, PersonTotals
 from qvac_core.core.state import (
     AccessKey,

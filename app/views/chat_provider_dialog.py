@@ -23,13 +23,13 @@ from app.widgets.chat.stages import Stages
 from app.widgets.dialog import PROGRAM
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.focus import hand_on_focus
-from app.widgets.keys import KeyField, short_key
+from app.widgets.keys import KeyField
 from app.widgets.label import Label
 from app.widgets.own_font import keep_font
 from app.widgets.own_width import keep_width
 from app.words import duration
 from qvac_core.codec.key_links import NAME_LETTERS, link_of
-from qvac_core.codec.key_text import KeyCheck, read_key
+from qvac_core.codec.key_text import KeyCheck, read_key, short_key
 from qvac_core.core.error_text import describe
 from qvac_core.core.state import ConnectionStage, Offer, ProviderEntry, Stage, Target
 from qvac_core.errors import QvacError

@@ -20,9 +20,8 @@ from app.screen_portal import take_picture
 from app.theme import Theme
 from app.views.screen_part import ScreenPart, grabbed
 from app.widgets.button import Button
-from app.widgets.keys import short_key
 from app.widgets.menu import Menu
-from qvac_core.codec.key_text import KeyCheck, read_key
+from qvac_core.codec.key_text import KeyCheck, read_key, short_key
 from qvac_core.errors import QvacError
 
 if TYPE_CHECKING:

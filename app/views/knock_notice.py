@@ -7,14 +7,15 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from app.announcements import announce
 from app.i18n import later, tr, trn
+from app.key_words import group_key
 from app.presenters.share import SharePresenter
 from app.theme import Theme
 from app.views.share_dialogs import KeyDialog
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button
-from app.widgets.keys import group_key, short_key
 from app.widgets.label import Label
 from app.widgets.own_font import keep_font
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.state import Knock
 
 ASKS = later("An unknown key asks to use your GPU")

@@ -12,6 +12,7 @@ from app import words
 from app.announcements import announce
 from app.core_words import told
 from app.i18n import number, tongue, tr, trn
+from app.key_words import group_key
 from app.presenters.limits_person import DAY, REQUESTS, TIME, TOKENS, WARN_ABOVE, PersonPresenter
 from app.theme import Theme
 from app.views.crumb_row import CrumbRow
@@ -23,7 +24,6 @@ from app.widgets.card import Card, rule
 from app.widgets.combo import Combo
 from app.widgets.day_bars import Bar, DayBars
 from app.widgets.error_panel import ErrorPanel
-from app.widgets.keys import group_key
 from app.widgets.label import Label
 from app.widgets.meter import HEIGHT_IN_CARD, Meter
 from app.widgets.own_font import keep_font

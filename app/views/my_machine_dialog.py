@@ -24,6 +24,7 @@ from app.presenters.my_machine import (
     MyMachinePresenter,
     download_words,
 )
+from app.presenters.table_rows import Row
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.card import rule
@@ -33,7 +34,6 @@ from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.own_width import keep_width
-from app.widgets.rows import Row
 from app.widgets.segmented import Segmented
 from app.widgets.status_line import StatusLine
 from app.widgets.table import ROW_LOG, ROW_TWO_LINES, Table

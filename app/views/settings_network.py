@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.announcements import announce
 from app.i18n import later, tr
+from app.key_words import group_key
 from app.network_words import headline, offer_line
 from app.presenters.network import NetworkPresenter
 from app.presenters.settings_rows import Row
@@ -20,7 +21,7 @@ from app.views.settings_row import GIVEN, SIDE, SettingsEntry, SettingsRow
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button, CopyButton
 from app.widgets.error_panel import ErrorPanel
-from app.widgets.keys import KeyField, group_key
+from app.widgets.keys import KeyField
 from app.widgets.label import Label
 from app.widgets.marked_label import MarkedLabel
 from app.widgets.own_font import keep_font

@@ -17,11 +17,11 @@ from app.widgets.button import Button, CopyButton
 from app.widgets.card import CARD_FOOT, Card
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
-from app.widgets.keys import short_key
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.segmented import Segmented
 from app.widgets.table import Table
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.state import AccessKey, AccessMode, ErrorInfo
 
 NAME_AT_LEAST = 160

@@ -12,19 +12,20 @@ from PySide6.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, 
 from app.announcements import announce
 from app.core_words import told
 from app.i18n import later, tr
+from app.key_words import group_key
 from app.qr_picture import as_png, qr_picture
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button, CopyButton
 from app.widgets.combo import Combo
 from app.widgets.dialog import Dialog
-from app.widgets.keys import KeyField, group_key, short_key
+from app.widgets.keys import KeyField
 from app.widgets.label import Label
 from app.widgets.number import Number
 from app.widgets.own_font import keep_font
 from app.widgets.qr import paint_qr, qr_modules
 from qvac_core.codec.key_links import NAME_LETTERS, link_of, plain_name, qr_text
-from qvac_core.codec.key_text import KeyCheck
+from qvac_core.codec.key_text import KeyCheck, short_key
 from qvac_core.core.state import KeyLimits
 from qvac_core.errors import StoreError
 from qvac_core.store.disk import write_atomically

@@ -13,8 +13,8 @@ from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.dialog import Dialog
 from app.widgets.error_panel import ErrorPanel
-from app.widgets.keys import short_key
 from app.widgets.label import Label
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.identity_state import FoundBackup
 from qvac_core.core.state import ErrorInfo
 

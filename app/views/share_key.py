@@ -16,11 +16,12 @@ from app.views.share_identity import MachineNameDialog, NewIdentityDialog, ask_b
 from app.widgets.button import Button, CopyButton
 from app.widgets.card import PADDING, Card
 from app.widgets.error_panel import ErrorPanel
-from app.widgets.keys import KeyGrid, short_key
+from app.widgets.keys import KeyGrid
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.qr import Qr
 from qvac_core.codec.key_links import link_of, qr_text
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.state import ErrorInfo
 
 QR_SIZE = 99

@@ -9,16 +9,17 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 from app import words
 from app.announcements import announce
 from app.i18n import tr, trn
+from app.key_words import group_key
 from app.presenters.share import HOUR_GRANT, SharePresenter
 from app.theme import Theme
 from app.views.share_dialogs import KeyDialog
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button
 from app.widgets.error_panel import ErrorPanel
-from app.widgets.keys import group_key, short_key
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.own_font import keep_font
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.state import ErrorInfo, Knock
 
 SHOWN = 3

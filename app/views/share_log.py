@@ -28,6 +28,7 @@ from app.presenters.share_rows import (
     log_rows,
     people_rows,
 )
+from app.presenters.table_rows import Column
 from app.theme import Theme
 from app.views.receipts_dialog import ReceiptsDialog
 from app.views.share_contents import ContentsDialog
@@ -37,14 +38,13 @@ from app.widgets.card import CARD_FOOT, PADDING, Card, rule
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.hour_bars import HourBars
-from app.widgets.keys import short_key
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.own_width import keep_width
-from app.widgets.rows import Column
 from app.widgets.search_field import SearchField
 from app.widgets.segmented import Segmented
 from app.widgets.table import ROW_LOG, Table
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.history_state import Contents, LogQuery, LogTotals
 from qvac_core.core.receipts_room import ReceiptQuery, ReceiptSide
 from qvac_core.core.state import ErrorInfo, LogEntry

@@ -8,9 +8,10 @@ from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, Q
 from PySide6.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
+from app.presenters.table_rows import Cell
 from app.theme import Theme
 from app.widgets.avatar import paint_avatar
-from app.widgets.rows import Cell, RowModel
+from app.widgets.rows import RowModel
 from app.widgets.switch import ROW_SIZE, paint_switch
 from app.words import one_line
 

@@ -9,19 +9,12 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 from app.announcements import announce
 from app.core_words import told
 from app.i18n import tr
+from app.key_words import GROUP, group_key
 from app.theme import Theme
 from app.widgets.label import restyle
 from app.widgets.leading_icon import close_up
 from app.widgets.own_font import keep_font
 from qvac_core.codec.key_text import KEY_DIGITS, KeyCheck, bare_key, read_key
-from qvac_core.codec.key_text import short_key as short_key
-
-GROUP = 4
-
-
-def group_key(public_key: str) -> str:
-    """In groups of four, for eyes."""
-    return " ".join(public_key[i : i + GROUP] for i in range(0, len(public_key), GROUP))
 
 
 class KeyField(QLineEdit):

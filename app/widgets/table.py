@@ -30,11 +30,12 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableView, QWidget
 
 from app.i18n import tr
+from app.presenters.table_rows import Column, Row
 from app.theme import Theme
 from app.widgets.acts import ActingSelection
 from app.widgets.cell_delegate import CellDelegate
 from app.widgets.focus import ring_after
-from app.widgets.rows import Column, Row, RowModel
+from app.widgets.rows import RowModel
 
 ROW = 34
 ROW_LOG = 28

@@ -14,7 +14,7 @@ from app.presenters import chat_groups, chat_picker
 from app.presenters.chat import DRAFT, ChatPresenter
 from app.presenters.chat_groups import Entry, Heading
 from app.presenters.chat_words import Cause, cause_of, stats_words
-from app.widgets.chat.picker_rows import RowKind
+from app.presenters.picker_rows import RowKind
 from qvac_core.core.state import (
     AnswerStarted,
     AnswerThinking,

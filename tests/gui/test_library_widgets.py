@@ -8,10 +8,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 
 from app import accessible
+from app.presenters.table_rows import Cell, Column, Row
 from app.theme import Theme
 from app.widgets.check_box import CheckBox
 from app.widgets.meter import Meter, Part, PartsMeter
-from app.widgets.rows import Cell, Column, Row
 from app.widgets.table import Table
 
 COLUMNS = (Column("Model"), Column("Download", 80, right=True), Column("", 120, right=True, spoken="Act"))

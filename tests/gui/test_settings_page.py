@@ -19,7 +19,8 @@ from app.audio.system_input import SystemInput
 from app.autostart import Autostart, Entry
 from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import SECTIONS, Special, keys
-from app.theme import DARK_HIGH, LIGHT, LIGHT_HIGH, Theme
+from app.theme import DARK_HIGH, LIGHT_HIGH, Theme
+from app.tokens import LIGHT
 from app.views.settings_hours import DaysRow, HoursRow
 from app.views.settings_identity import IdentityRow
 from app.views.settings_page import SectionView, SettingsPage

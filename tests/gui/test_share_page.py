@@ -16,9 +16,9 @@ from PySide6.QtWidgets import QApplication, QWidget
 from app.code_reader import read_codes
 from app.views.share_dialogs import KeyDialog, NameDialog, QrDialog
 from app.widgets.dialog import Dialog
-from app.widgets.keys import short_key
 from app.window import CHAT, SHARE, MainWindow
 from qvac_core.codec.key_links import link_of, qr_text
+from qvac_core.codec.key_text import short_key
 from qvac_core.core.state import AccessMode, AccessRules, Pause, PauseReason, SharingPhase, SharingState
 from qvac_core.errors import ModelError, NetworkError, StoreError
 from tests.gui.fake_core import MY_KEY, FakeCore

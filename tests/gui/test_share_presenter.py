@@ -11,7 +11,7 @@ from qasync import QEventLoop
 
 from app.presenters import share_rows
 from app.presenters.share import SharePresenter
-from app.widgets.rows import Cell
+from app.presenters.table_rows import Cell
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,

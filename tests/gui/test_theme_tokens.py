@@ -12,7 +12,8 @@ from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from app.style_sheet import style_sheet
-from app.theme import DARK, LIGHT, SCALES, TOKEN_NAMES, Theme, Tokens, palette
+from app.theme import SCALES, TOKEN_NAMES, Theme, palette
+from app.tokens import DARK, LIGHT, Tokens
 
 ROOT = Path(__file__).parents[2]
 ICONS = ROOT / "resources" / "icons"

@@ -12,18 +12,20 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
+from app.key_words import group_key
+from app.presenters.table_rows import Cell, Column, Row
 from app.theme import Theme
 from app.widgets.avatar import CELLS, pattern
 from app.widgets.button import Button, CopyButton
 from app.widgets.error_panel import Act, ErrorPanel
-from app.widgets.keys import KeyField, group_key, short_key
+from app.widgets.keys import KeyField
 from app.widgets.label import Label
 from app.widgets.qr import qr_modules
-from app.widgets.rows import Cell, Column, Row, RowModel
+from app.widgets.rows import RowModel
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
 from app.widgets.table import ROW_TWO_LINES, Table
-from qvac_core.codec.key_text import KeyCheck, parse_public_key, read_key
+from qvac_core.codec.key_text import KeyCheck, parse_public_key, read_key, short_key
 from qvac_core.core.state import ErrorInfo
 from tests.gui.fake_core import MY_KEY
 

@@ -13,13 +13,13 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.presenters.share_rows import LOG_COLUMNS
+from app.presenters.table_rows import Cell, Column, Row
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.conversation_list import ConversationList
 from app.widgets.dialog import Dialog
 from app.widgets.focus import hand_on_focus
 from app.widgets.popup import Popup
-from app.widgets.rows import Cell, Column, Row
 from app.widgets.switch import Switch
 from app.widgets.table import Table
 from app.window import MainWindow, first_size

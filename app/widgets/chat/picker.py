@@ -18,11 +18,12 @@ from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTreeView, QVBoxLayout, QWidget
 
 from app.i18n import listed, tr
+from app.presenters.picker_rows import Group, RowKind
 from app.theme import Theme
 from app.widgets.acts import ActingSelection, one_at_a_time
 from app.widgets.badge import Badge
 from app.widgets.card import rule
-from app.widgets.chat.picker_rows import Group, PickerDelegate, PickerModel, RowKind
+from app.widgets.chat.picker_rows import PickerDelegate, PickerModel
 from app.widgets.focus import KeyboardFocusButton
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QPainter, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from app.i18n import listed, tr
+from app.presenters.picker_rows import Group, PickerRow, RowKind
 from app.theme import Theme
 from app.widgets.chat.bidi import isolated
 from app.words import one_line
@@ -21,41 +19,6 @@ ROLE = Qt.ItemDataRole.UserRole
 GROUP_HEIGHT, MODEL_HEIGHT, NOTE_HEIGHT = 34, 32, 30
 INSET = 6
 TEXT_AT = 28  # where names of groups begin; models stand a little further in
-
-
-class RowKind(Enum):
-    GROUP = "group"
-    MODEL = "model"
-    CONNECT = "connect"  # a sentence about the provider; choosing it connects
-    DOWNLOAD = "download"
-
-
-@dataclass(frozen=True, slots=True)
-class PickerRow:
-    """One row. `act` is the word in the accent colour that says what choosing it does."""
-
-    kind: RowKind
-    text: str
-    state: str = ""
-    public_key: str = ""
-    target: Target | None = None
-    act: str = ""
-    local: bool = False
-    online: bool = False
-    current: bool = False
-
-    @property
-    def spoken(self) -> str:
-        if self.kind is RowKind.GROUP and not self.local:
-            reach = tr("reachable") if self.online else tr("not reachable")
-            return listed((tr("Provider {name}", name=self.text), reach, self.state))
-        return listed(part.rstrip(".") for part in (self.text, self.state, self.act))
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    head: PickerRow
-    rows: tuple[PickerRow, ...]
 
 
 class PickerModel(QStandardItemModel):
