@@ -84,6 +84,12 @@ class _Waiting:
 
 
 class Chats:
+    """Conversations by id; an answer is a message that grows, told by events. `close` keeps what came as stopped.
+
+    remote, local: who answers. tools: what answers may call. StoreError where a conversation or message is not there,
+    or is still being answered (name BUSY); what goes wrong with an answer stands in its message and is not raised.
+    """
+
     def __init__(
         self,
         store: Store,

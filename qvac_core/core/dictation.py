@@ -33,6 +33,11 @@ class _Running:
 
 
 class Dictations:
+    """Live transcripts by an id of the caller's. Samples: float32, mono, 16 kHz, as `LiveSession` takes them.
+
+    Words come as events. An id that has ended is ignored: the last samples of a microphone come late.
+    """
+
     def __init__(self, open_session: OpenSession, events: Events) -> None:
         self._open = open_session
         self._events = events

@@ -29,6 +29,8 @@ FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 
 class History:
+    """The log by queries; `core.history`. offset and limit count rows, newest first; times are seconds since 1970."""
+
     def __init__(self, store: Store, emit: Callable[[HistoryCleared], None]) -> None:
         self._store = store
         self._run = store.database.run

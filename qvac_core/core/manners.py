@@ -56,6 +56,12 @@ class MachineSenses:
 
 
 class Manners:
+    """What is looked at and what follows; `now` in seconds since 1970. `look` may be called at any time, also at once
+    again.
+
+    senses: battery, last input and GPU of this machine; what cannot be sensed never pauses, and its rule says so.
+    """
+
     def __init__(
         self,
         settings: Callable[[], MannersSettings],

@@ -21,6 +21,11 @@ from qvac_core.store.identity import SEED_BYTES, SEED_VARIABLE, IdentityStore, S
 
 
 class IdentityRoom:
+    """What may be done with the identity; `core.identity`. Keys are 64 hexadecimal digits.
+
+    IdentityError for a backup that is none or damaged, and wherever the seed was given with this run.
+    """
+
     def __init__(
         self,
         store: IdentityStore,

@@ -57,6 +57,11 @@ LATEST: Final = 32_503_680_000.0  # Unix seconds, the year 3000: what every syst
 
 
 class ReceiptBook:
+    """Receipts of both sides. Counts are tokens, `amount` thousandths of seconds of sound or of texts.
+
+    Writing happens behind what is served and never fails it: a full disk costs the receipt.
+    """
+
     def __init__(self, store: Store, key_pair: KeyPair, emit: Callable[[ReceiptsChanged], None]) -> None:
         self._store = store
         self._kept = store.receipts

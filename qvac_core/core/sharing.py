@@ -74,6 +74,12 @@ STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
 
 
 class Sharing:
+    """The provider's side of a core. Each change of state, request and knock is told as an event of `core.state`.
+
+    limits: bounds for all guests. rules: who may in this run, in place of the kept ones; None = those. take, join: how
+    a grant of somebody else is claimed and its provider added. Starting twice, and stopping what is off, is fine.
+    """
+
     def __init__(
         self,
         store: Store,

@@ -98,6 +98,13 @@ class SpotCheckInterface(Protocol):
 
 
 class SpotChecks:
+    """Asks a provider and somebody who has the same file, and compares word by word.
+
+    providers, here: who answers. connect, entries: of the known providers, by key in hexadecimal. of_sha256: the model
+    of this machine with that file, None = none. ModelError where nobody else has the file; DelegationError as any
+    answer.
+    """
+
     def __init__(
         self,
         providers: Responder,

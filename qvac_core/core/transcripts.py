@@ -76,6 +76,12 @@ class _Waiting:
 
 
 class Transcripts:
+    """Transcripts by the id of their message; each part that is heard is kept before the next one begins.
+
+    transcribe: how a file is heard from a time on. who: whom the line below a transcript names. What goes wrong stands
+    in the message and is not raised; StoreError where the conversation is not there.
+    """
+
     def __init__(self, store: Store, events: EventHub, transcribe: Transcribe, who: Who) -> None:
         self._store = store
         self._run = store.database.run

@@ -39,6 +39,8 @@ class _Running:
 
 
 class Translations:
+    """Translations by an id of the caller's; text and end are events, what went wrong is in the last one."""
+
     def __init__(self, translate: Translate, events: Events) -> None:
         self._translate = translate
         self._events = events

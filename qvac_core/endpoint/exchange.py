@@ -33,6 +33,11 @@ class Left(Exception):
 
 
 class Exchange:
+    """scope, receive, send: ASGI's of one HTTP request. Header names are lower case, sizes bytes.
+
+    Fault: an answer with its status that the program is to get. Left: it went away, and nothing can be answered.
+    """
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
         self.method: str = scope["method"]

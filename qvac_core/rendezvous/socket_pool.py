@@ -36,6 +36,12 @@ class Route:
 
 
 class SocketPool:
+    """Which sockets exist beside the node's two, by number, and who holds them. Times in seconds, of the caller's
+    clock.
+
+    A route is how a peer was reached the last time: its addresses and the socket; the oldest are forgotten first.
+    """
+
     def __init__(self) -> None:
         self._sockets: dict[int, _Holding] = {}
         self._routes: OrderedDict[bytes, Route] = OrderedDict()

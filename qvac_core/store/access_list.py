@@ -25,6 +25,8 @@ _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 
 
 class AccessList:
+    """Keys are 64 hexadecimal digits, times seconds since 1970; expires_at None = for good."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

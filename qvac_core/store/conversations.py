@@ -53,6 +53,11 @@ def new_id() -> str:
 
 
 class Conversations:
+    """Messages form a tree, of which one path is shown. Times are seconds since 1970, ids of 32 hexadecimal digits.
+
+    Called in the database's thread (`Database.run`). StoreError where a conversation or message is not there.
+    """
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

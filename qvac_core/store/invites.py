@@ -37,6 +37,10 @@ class Claim(Enum):
 
 
 class Invites:
+    """Invites by id. Times are seconds since 1970. In the database's thread; each claim is one transaction, so that two
+    guests never take one place.
+    """
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

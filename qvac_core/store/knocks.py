@@ -15,6 +15,8 @@ MAX_DENIED: Final = 1024
 
 
 class Knocks:
+    """Keys of 64 hexadecimal digits with the time of the newest knock (seconds since 1970)."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -19,6 +19,10 @@ _COLUMNS: Final = "public_key, name, added_at, last_connected, last_model, relay
 
 
 class Providers:
+    """By key, 64 hexadecimal digits; times are seconds since 1970. In the database's thread. Who is not known is no
+    error: what is said about them is dropped.
+    """
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -23,6 +23,8 @@ AWAITED_SECONDS: Final = 7 * SECONDS_PER_DAY
 
 
 class Receipts:
+    """Kept receipts, found by side, peer, time and request. In the database's thread; StoreError on a full disk."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -27,6 +27,8 @@ _SUMS: Final = "count(*), count(DISTINCT remote_public_key), TOTAL(prompt_tokens
 
 
 class RequestHistory:
+    """Read only, in the database's thread. offset and limit count rows; times are seconds since 1970, days local."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -48,6 +48,11 @@ class Phase(Enum):
 
 
 class Bbr:
+    """Congestion control of one stream. `cwnd` in packets, `pacing_rate` in packets a second, `min_rtt` in seconds.
+
+    random spreads the phases of probing; without it all streams of a machine would probe at once.
+    """
+
     def __init__(self, now: float, random: Random | None = None) -> None:
         self._random = random
         self.cwnd = INITIAL_CWND

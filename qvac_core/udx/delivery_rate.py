@@ -26,6 +26,8 @@ class RateSample:
 
 
 class DeliveryRate:
+    """The count behind each sample: packets delivered so far, and when. Times in seconds, rates in packets a second."""
+
     __slots__ = ("_first_sent", "app_limited_until", "delivered", "delivered_time")
 
     def __init__(self, now: float) -> None:

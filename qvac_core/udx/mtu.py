@@ -24,6 +24,11 @@ class MtuState(Enum):
 
 
 class MtuSearch:
+    """Where the search stands. `mtu` and `probe_size` in bytes with the headers of IP and UDP, `payload` without.
+
+    limit: of the link. One probe is in flight at a time; a size that is lost MAX_PROBES times is too large.
+    """
+
     __slots__ = ("_limit", "_losses", "_overhead", "mtu", "payload", "probe_size", "state", "wanted")
 
     def __init__(self, limit: int = MTU_MAX, *, ipv6: bool = False) -> None:

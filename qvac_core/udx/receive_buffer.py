@@ -22,6 +22,11 @@ WINDOW_UPDATE = RECEIVE_WINDOW // 4  # reopening by less is not worth a packet o
 
 
 class ReceiveBuffer:
+    """What the reader of one stream is owed, in order. `next_seq` counts packets; the rest is in bytes.
+
+    A packet beyond the window, or seen before, is not kept.
+    """
+
     __slots__ = ("_ends", "_starts", "advertised", "backlog", "early", "early_bytes", "end_seq", "next_seq")
 
     def __init__(self) -> None:

@@ -81,6 +81,11 @@ class Acked:
 
 
 class Recovery:
+    """The sender's view of its packets. Sequence numbers count packets, `*_at` are seconds, None = no timer runs.
+
+    Raises nothing: an acknowledgement of what was never sent is left out.
+    """
+
     def __init__(self) -> None:
         self.rtt = Rtt()
         self.state = CaState.OPEN

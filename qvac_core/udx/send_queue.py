@@ -9,6 +9,8 @@ from collections import deque
 
 
 class SendQueue:
+    """First in, first out; `size` is in bytes. What is written is not copied: it must not change until it has left."""
+
     __slots__ = ("_chunks", "_offset", "size")
 
     def __init__(self) -> None:

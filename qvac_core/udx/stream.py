@@ -65,6 +65,13 @@ class Stats:
 
 
 class Stream:
+    """One stream of two ends. Times are seconds of any clock that does not go back, sizes are bytes.
+
+    local_id: the number that the peer writes into its datagrams. Wrong datagrams of a peer are dropped and raise
+    nothing. ConnectionClosed for writing behind the end, LocalProtocolError for a second `connect` and for an unordered
+    message that fits into no packet.
+    """
+
     def __init__(
         self,
         local_id: int,

@@ -23,6 +23,8 @@ _REFUSALS = {
 
 
 class Requests:
+    """What waits for answers. NetworkError: REQUEST_TIMEOUT where none came, NODE_DESTROYED at its end."""
+
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._loop = endpoint.loop
