@@ -83,3 +83,13 @@ class TaskOwner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def leave(*tasks: asyncio.Future[Any]) -> None:
+    """Nobody wants these any more: cancel and await them. What they raise was told already, or is of no interest."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

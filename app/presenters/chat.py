@@ -329,9 +329,6 @@ class ChatPresenter(QObject):
         """It waited for an answer that ended with the program, and was not sent."""
         return self.drafts.was_left(self.key)
 
-    def last_question(self) -> str:
-        return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
-
     def last_answer(self) -> Message | None:
         return next((m for m in reversed(self.messages) if m.role == "assistant"), None)
 

@@ -79,9 +79,6 @@ class LimitRow(QWidget):
         self.switch.setChecked(on)
         self._values.setCurrentIndex(int(on))
 
-    def show_otherwise(self, words: str) -> None:
-        self.otherwise.setText(words)
-
 
 class NumberRow(LimitRow):
     """chosen: a number, or None for no limit."""

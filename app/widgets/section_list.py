@@ -150,7 +150,3 @@ class SectionList(QWidget):
             button = self.buttons[names[place]]
             button.setFocus(Qt.FocusReason.TabFocusReason)
             button.click()
-
-    def focus_current(self) -> None:
-        if self.current:
-            self.buttons[self.current].setFocus(Qt.FocusReason.ShortcutFocusReason)

@@ -162,9 +162,6 @@ class Chats:
         """Where the picture of a message lies."""
         return self._store.pictures.path(sha256)
 
-    async def search(self, text: str) -> tuple[Conversation, ...]:
-        return await self._run(self._store.conversations.search, text)
-
     async def set_target(self, conversation_id: str, target: Target) -> None:
         await self._run(self._store.conversations.set_target, conversation_id, target)
         await self.changed()

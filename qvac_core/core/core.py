@@ -621,9 +621,6 @@ class Core:
         await self._chats.delete(conversation_id)
         await self._kept_states.chat_deleted()
 
-    async def search_conversations(self, text: str) -> tuple[Conversation, ...]:
-        return await self._chats.search(text)
-
     async def set_target(self, conversation_id: str, target: Target) -> None:
         await self._chats.set_target(conversation_id, target)
 

@@ -52,6 +52,7 @@ from qvac_core.engines.speech import (
     TranscriptionEvent,
 )
 from qvac_core.errors import ConnectionClosed, ModelError, ProviderError, QvacError
+from qvac_core.tasks import leave
 
 T = TypeVar("T")
 
@@ -174,11 +175,7 @@ class Transcript:
             await asyncio.wait({coming, cancelled}, return_when=asyncio.FIRST_COMPLETED)
             return None if self._cancelled.is_set() else await coming
         finally:
-            for task in (coming, cancelled):
-                task.cancel()
-            await asyncio.wait({coming, cancelled})
-            if not coming.cancelled():
-                coming.exception()  # told already, or of no interest after a cancel
+            await leave(coming, cancelled)
 
     async def _lines(self, message: Transcribe) -> AsyncGenerator[TranscribeLine, None]:
         """Up to the one with `done`. Leaving them stops the provider."""
@@ -217,10 +214,7 @@ class Transcript:
                     raise stopped_answering()
             return await task
         finally:
-            task.cancel()
-            await asyncio.wait({task})
-            if not task.cancelled():
-                task.exception()  # told already, or of no interest beside what ends us
+            await leave(task)
 
     async def _chunk(self, audio: Audio, on_upload: UploadProgress | None) -> Chunk:
         """A small thing goes within the request, anything else before it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from qvac_core.engines.interface import EmbeddingModel, LoadedModel, RunningModel
 from qvac_core.engines.speech import SpeechModel
-from qvac_core.engines.translation_model import TranslationModel
 from qvac_core.errors import ModelError
 
 
@@ -27,13 +26,6 @@ def speech_of(model: RunningModel) -> SpeechModel:
     if isinstance(model, SpeechModel):
         return model
     raise not_supported("This model transcribes no speech. Choose a Whisper model.")
-
-
-def translation_of(model: RunningModel) -> TranslationModel:
-    """Raises ModelError MODEL_OPERATION_NOT_SUPPORTED (52416)."""
-    if isinstance(model, TranslationModel):
-        return model
-    raise not_supported("This model is no translation engine. Choose one, as model.deen.intgemm.alphas.bin.")
 
 
 def not_supported(sentence: str) -> ModelError:

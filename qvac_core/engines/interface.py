@@ -6,7 +6,7 @@ speech or an upstream engine is another implementation and not another code path
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -408,25 +408,6 @@ class DownloadProgress:
     total: int
     rate: float
     checking: bool = False
-
-
-class ModelLibrary(Protocol):
-    """Models on disk and where to get more. Nothing here opens a path that a remote peer named."""
-
-    def models(self) -> Sequence[LibraryModel]: ...
-
-    def find(self, name_or_source: str) -> LibraryModel | None:
-        """By catalog name, file name, registry or https source, or sha256. None when this machine has no such file."""
-
-    async def add_file(self, path: Path) -> LibraryModel:
-        """Take a GGUF the owner points at into the library (by reference). Raises ModelError when it is not one."""
-
-    async def ensure(
-        self, name_or_source: str, on_progress: Callable[[DownloadProgress], None] | None = None
-    ) -> LibraryModel:
-        """Find it, else download it (resumable, checksummed). Raises ModelError with what to do."""
-
-    async def remove(self, name: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

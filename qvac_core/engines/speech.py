@@ -6,13 +6,13 @@ Shapes of the events after docs/wire/qvac.md section 9 (`transcribe`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from qvac_core.engines.interface import LoadProgress, ModelInfo, RunningModel
+from qvac_core.engines.interface import ModelInfo, RunningModel
 
 SAMPLE_RATE = 16_000  # a second; what Whisper hears
 SAMPLE_BYTES = 4
@@ -158,12 +158,3 @@ class SpeechModel(RunningModel, Protocol):
 
     def cancel(self, request_id: str) -> bool:
         """Its iterator then yields Finished(CANCELLED), at once. False = no such request."""
-
-
-class SpeechEngine(Protocol):
-    async def load(
-        self, path: Path, config: SpeechConfig, on_progress: Callable[[LoadProgress], None] | None = None
-    ) -> SpeechModel:
-        """Start a process and load the model. Raises ModelError: missing, no Whisper model, cut off, no memory."""
-
-    async def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Speech models in processes of their own: `SpeechEngine` and `SpeechModel` for whisper.cpp, the parent's side.
+"""Speech models in processes of their own: `SpeechModel` for whisper.cpp, the parent's side.
 
 A crash costs the request that the process was working on; the others go on in a new process from where they were.
 """

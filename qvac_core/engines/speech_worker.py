@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import sys
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 
@@ -41,7 +40,7 @@ from qvac_core.engines.speech_protocol import (
 from qvac_core.engines.speech_task import Task
 from qvac_core.engines.speech_windows import Windows
 from qvac_core.engines.whisper import Whisper
-from qvac_core.engines.worker_pipes import die_with_parent, listen, take_pipes
+from qvac_core.engines.worker_pipes import worker_process
 from qvac_core.engines.worker_protocol import Alive, Cancel, Failed, Opened, Shutdown, Working
 from qvac_core.errors import ModelError
 
@@ -247,20 +246,13 @@ def _samples(data: bytes, max_seconds: float) -> Iterator[Block]:
         yield np.nan_to_num(samples[start : start + RAW_BLOCK])
 
 
-def main() -> int:
+def main() -> NoReturn:
     """The process, to its end: it never returns."""
-    commands, reports = take_pipes()
-    die_with_parent()
-    inbox: Inbox = queue.SimpleQueue()
-    listen(commands, SPEECH.read_commands, inbox.put)
-    with contextlib.suppress(BrokenPipeError):  # the parent has gone: nobody is left to tell
-        _serve(inbox, Outbox(reports))
-    sys.stderr.flush()
-    os._exit(0)
+    worker_process(SPEECH, _serve)
 
 
-def _serve(inbox: Inbox, outbox: Outbox) -> None:
-    command = inbox.get()
+def _serve(inbox: Inbox, reports: BinaryIO) -> None:
+    command, outbox = inbox.get(), Outbox(reports)
     if not isinstance(command, Open):
         return
     try:

@@ -7,16 +7,14 @@ sentences the turn goes to whoever waited longest for one. A file that crashes t
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from qvac_core.engines.firefox_translation import FirefoxTranslator, Translated, sentences
 from qvac_core.engines.marian_file import MarianFile, read_marian
@@ -31,7 +29,7 @@ from qvac_core.engines.translation_protocol import (
     TranslationCommand,
     TranslationReport,
 )
-from qvac_core.engines.worker_pipes import die_with_parent, listen, take_pipes
+from qvac_core.engines.worker_pipes import worker_process
 from qvac_core.engines.worker_protocol import Cancel, Failed, Opened, Shutdown, Working
 from qvac_core.errors import ModelError
 
@@ -217,20 +215,13 @@ class TranslationWorker:
             self._leaving = True
 
 
-def main() -> int:
+def main() -> NoReturn:
     """The process, to its end: it never returns."""
-    commands, reports = take_pipes()
-    die_with_parent()
-    inbox: Inbox = queue.SimpleQueue()
-    listen(commands, TRANSLATION.read_commands, inbox.put)
-    with contextlib.suppress(BrokenPipeError):  # the parent has gone: nobody is left to tell
-        _serve(inbox, Outbox(reports))
-    sys.stderr.flush()
-    os._exit(0)
+    worker_process(TRANSLATION, _serve)
 
 
-def _serve(inbox: Inbox, outbox: Outbox) -> None:
-    command = inbox.get()
+def _serve(inbox: Inbox, reports: BinaryIO) -> None:
+    command, outbox = inbox.get(), Outbox(reports)
     if not isinstance(command, Open):
         return
     try:

@@ -6,16 +6,13 @@ pipes that were its stdin and stdout; whatever native code prints goes to stderr
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
-import sys
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NoReturn, Protocol
 
 from qvac_core.engines.abilities import not_supported
 from qvac_core.engines.answer_length import ANSWER_TOKENS
@@ -39,7 +36,7 @@ from qvac_core.engines.thinking import OPEN_TAG, ThinkingReader
 from qvac_core.engines.tool_history import frames_of, new_call_id, with_calls
 from qvac_core.engines.tool_reader import ToolReader
 from qvac_core.engines.tools import CheckedTool, candidates, force, usable
-from qvac_core.engines.worker_pipes import die_with_parent, listen, take_pipes
+from qvac_core.engines.worker_pipes import worker_process
 from qvac_core.engines.worker_protocol import (
     MODELS,
     Alive,
@@ -338,17 +335,9 @@ class ChatWorker(ModelWorker):
         return tokens, request
 
 
-def main() -> int:
-    """The process, to its end: it never returns. Leaving gives all native memory back, without native destructors."""
-    commands, reports = take_pipes()
-    die_with_parent()
-    inbox: Inbox = queue.SimpleQueue()
-    listen(commands, MODELS.read_commands, inbox.put)
-    outbox = Outbox(reports)
-    with contextlib.suppress(BrokenPipeError):  # the parent has gone: nobody is left to tell
-        _serve(inbox, outbox)
-    sys.stderr.flush()
-    os._exit(0)
+def main() -> NoReturn:
+    """The process, to its end: it never returns."""
+    worker_process(MODELS, lambda inbox, reports: _serve(inbox, Outbox(reports)))
 
 
 def _serve(inbox: Inbox, outbox: Outbox) -> None:

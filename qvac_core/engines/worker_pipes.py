@@ -5,14 +5,16 @@ Ours alone: u32 little-endian length, then one MessagePack array of messages (al
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import queue
 import signal
 import struct
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import IO, Any, BinaryIO, Generic, TypeVar
+from typing import IO, Any, BinaryIO, Generic, NoReturn, TypeVar
 
 import msgspec
 
@@ -99,6 +101,22 @@ def die_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the whole group: the parent decides
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def worker_process(dialogue: Dialogue[Any, Any], serve: Callable[[queue.SimpleQueue[Any], BinaryIO], None]) -> NoReturn:
+    """A worker's process, to its end. serve: takes commands from the queue, where it may put some of its own, and
+    writes reports to the pipe.
+
+    Leaving gives all native memory back, without native destructors.
+    """
+    commands, reports = take_pipes()
+    die_with_parent()
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listen(commands, dialogue.read_commands, inbox.put)
+    with contextlib.suppress(BrokenPipeError):  # the parent has gone: nobody is left to tell
+        serve(inbox, reports)
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def listen(

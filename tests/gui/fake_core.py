@@ -490,15 +490,6 @@ class FakeCore:
         await self._enter("delete_conversation", conversation_id)
         self._set_conversations(tuple(c for c in self.conversation_list if c.id != conversation_id))
 
-    async def search_conversations(self, text: str) -> tuple[Conversation, ...]:
-        await self._enter("search_conversations", text)
-        return tuple(
-            c
-            for c in self.conversation_list
-            if text.lower() in c.title.lower()
-            or any(text.lower() in m.text.lower() for m in self.message_lists.get(c.id, ()))
-        )
-
     async def set_target(self, conversation_id: str, target: Target) -> None:
         await self._enter("set_target", conversation_id, target)
         self._change_conversation(conversation_id, target=target)
