@@ -5,9 +5,10 @@ Names of methods and roles are those of at-spi2-core's D-Bus interfaces (2.46).
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
@@ -15,9 +16,12 @@ from typing import Any, TypeVar
 from jeepney import DBusAddress, HeaderFields, MatchRule, Message, MessageType, message_bus, new_method_call
 from jeepney.io.blocking import open_dbus_connection
 
+from tests.limits import EVENT
+
 T = TypeVar("T")
 
-LIMIT = 60.0  # seconds until what must come is given up
+LIMIT = EVENT  # seconds until what must come is given up
+LOOKS = 3  # at least, at the whole tree: where many programs share the cores, one look takes half a minute
 STEP = 0.05
 ACCESSIBLE = "org.a11y.atspi.Accessible"
 ACTION = "org.a11y.atspi.Action"
@@ -67,9 +71,10 @@ class Reader:
     def __init__(self, address: str) -> None:
         self._connection = open_dbus_connection(address)
         self._arrived: deque[Message] = deque(maxlen=100_000)
-        rule = MatchRule(type="signal", interface=EVENTS)
+        rule = self._rule = MatchRule(type="signal", interface=EVENTS)
         self._filter = self._connection.filter(rule, queue=self._arrived)
         self._events: list[Event] = []
+        self.roles: dict[tuple[str, str], str] = {}  # an element keeps its own, and no other one gets its path
         self._connection.send_and_get_reply(message_bus.AddMatch(rule), timeout=LIMIT)
         registry = DBusAddress("/org/a11y/atspi/registry", ROOT[0], "org.a11y.atspi.Registry")
         for kind in ("object:", "window:", "focus:"):
@@ -91,6 +96,25 @@ class Reader:
         if reply.header.message_type is MessageType.error:
             raise Gone(f"{method} of {where[1]}: {reply.body}")
         return reply.body[0] if reply.body else None
+
+    def ask_all(self, asked: Sequence[tuple[tuple[str, str], str, str]]) -> list[Any]:
+        """The replies to (where, interface, method), which all go out before the first is waited for. Gone: None."""
+        places: dict[int, int] = {}
+        for place, (where, interface, method) in enumerate(asked):
+            serial = next(self._connection.outgoing_serial)
+            message = new_method_call(DBusAddress(where[1], where[0], interface), method)
+            self._connection.send(message, serial=serial)
+            places[serial] = place
+        replies: list[Any] = [None] * len(asked)
+        while places:
+            message = self._connection.receive(timeout=LIMIT)
+            place = places.pop(message.header.fields.get(HeaderFields.reply_serial, -1), None)
+            if place is None:
+                if self._rule.matches(message):
+                    self._arrived.append(message)
+            elif message.header.message_type is not MessageType.error:
+                replies[place] = message.body[0]
+        return replies
 
     def value(self, where: tuple[str, str], interface: str, name: str) -> Any:
         return self.ask(where, PROPERTIES, "Get", "ss", interface, name)[1]
@@ -131,15 +155,16 @@ class Reader:
     def until(self, true: Callable[[], T | None], what: str) -> T:
         """The first true value of `true`; an AssertionError names what never came."""
         end = time.monotonic() + LIMIT
-        while True:
+        for look in itertools.count(1):
             try:
                 if found := true():
                     return found
             except Gone:
                 pass
             self.events()
-            assert time.monotonic() < end, f"never: {what}"
+            assert time.monotonic() < end or look < LOOKS, f"never: {what}"
             time.sleep(STEP)
+        raise AssertionError
 
     def application(self, name: str, place: int = 0) -> Element:
         """The program of that name as soon as it has joined the bus and has a window."""
@@ -170,7 +195,10 @@ class Element:
 
     @property
     def role(self) -> str:
-        return str(self.reader.ask(self._where, ACCESSIBLE, "GetRoleName"))
+        known = self.reader.roles
+        if self._where not in known:
+            known[self._where] = str(self.reader.ask(self._where, ACCESSIBLE, "GetRoleName"))
+        return known[self._where]
 
     @property
     def own_name(self) -> str:
@@ -202,9 +230,7 @@ class Element:
 
     @property
     def states(self) -> set[str]:
-        low, high = self.reader.ask(self._where, ACCESSIBLE, "GetState")
-        bits = low | high << 32
-        return {name for bit, name in STATES.items() if bits >> bit & 1}
+        return _states(self.reader.ask(self._where, ACCESSIBLE, "GetState"))
 
     @property
     def actions(self) -> list[str]:
@@ -220,9 +246,13 @@ class Element:
     def walk(self) -> Iterator[Element]:
         """This element and everything below it that is on screen."""
         yield self
-        for child in self.children:
+        children = self.children
+        said = self.reader.ask_all([(child._where, ACCESSIBLE, "GetState") for child in children])
+        for child, states in zip(children, said, strict=True):
+            if states is None:
+                continue
             try:
-                if "visible" in child.states or child.role == "menu item":
+                if "visible" in _states(states) or child.role == "menu item":
                     yield from child.walk()
             except Gone:
                 continue
@@ -266,3 +296,10 @@ class Element:
             except Gone:
                 continue
         return "\n".join(lines)
+
+
+def _states(words: Sequence[int]) -> set[str]:
+    """words: as GetState tells them, the lower half first."""
+    low, high = words
+    bits = low | high << 32
+    return {name for bit, name in STATES.items() if bits >> bit & 1}
