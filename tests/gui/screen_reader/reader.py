@@ -108,8 +108,8 @@ class Reader:
         replies: list[Any] = [None] * len(asked)
         while places:
             message = self._connection.receive(timeout=LIMIT)
-            place = places.pop(message.header.fields.get(HeaderFields.reply_serial, -1), None)
-            if place is None:
+            place = places.pop(message.header.fields.get(HeaderFields.reply_serial, -1), -1)
+            if place < 0:
                 if self._rule.matches(message):
                     self._arrived.append(message)
             elif message.header.message_type is not MessageType.error:
