@@ -22,10 +22,15 @@ REAL = ("tests/interop/", "tests/e2e/", "tests/bench/", "tests/gui/")
 
 LONGEST = (
     "tests/interop/test_sdk_consumer.py",
+    "tests/e2e/test_serve_clients.py",
     "tests/interop/test_hyperdht.py",
+    "tests/interop/test_sdk_same_words.py",
     "tests/interop/test_sdk_provider.py",
     "tests/interop/test_nat_namespaces.py",
+    "tests/interop/test_sdk_tools.py",
     "tests/e2e/test_engine_failures.py",
+    "tests/e2e/test_engine_tools.py",
+    "tests/gui/test_screen_reader_tree.py",
 )
 """Begun first: what is long must not be left for the end, when one worker has nothing more to do."""
 
