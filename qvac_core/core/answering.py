@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from qvac_core.core.choosing import Standing
 from qvac_core.core.state import AnswerStats, Message, Parameters, Target
 from qvac_core.engines.interface import ChatMessage, Tool, ToolCall, ToolChoice, ToolError
 from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG, without_thinking
@@ -120,6 +121,12 @@ class RemoteResponder(Responder, Protocol):
 
     def look_for(self, provider_key: str) -> bool:
         """Bring it back, as it is waited for. False: it was never there, so nobody knows that it will be."""
+
+    async def look(self, targets: Sequence[Target]) -> None:
+        """Ask those that are connected how they stand now. Short: whoever does not answer is not waited for."""
+
+    def standing(self, target: Target) -> Standing:
+        """As far as it is known."""
 
     def has_model(self, target: Target, model_sha256: str) -> bool:
         """Whether it is known to run this model file there: who does continues at the next token."""

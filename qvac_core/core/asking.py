@@ -28,6 +28,7 @@ from qvac_core.core.answering import (
     without_pictures,
 )
 from qvac_core.core.chat_parameters import longest, response_format
+from qvac_core.core.choosing import Choice, choose
 from qvac_core.core.error_text import describe, why_left
 from qvac_core.core.hedging import FirstWords, Second, left_behind
 from qvac_core.core.seams import ANEW, start_of, with_seam
@@ -48,7 +49,7 @@ from qvac_core.core.tool_turns import is_open, settled, with_use
 from qvac_core.delegation.failures import Reason
 from qvac_core.delegation.life_signs import stopped_answering
 from qvac_core.errors import DelegationError, QvacError
-from qvac_core.store.settings import ChatSettings
+from qvac_core.store.settings import ChatSettings, FirstAsked
 from qvac_core.tasks import TaskOwner
 
 # How long nothing may come of a provider before who goes on begins the answer anew (seconds).
@@ -164,10 +165,12 @@ class Asking:
         if not question.target.provider_key:
             await self._stream(self._local, run, question)
             return
-        waiting = [other for other in run.conversation.others if other.provider_key]
-        if self._remote.is_away(question.target.provider_key) and (there := self._next_there(waiting)) is not None:
-            run.asked = f"{self._remote.name_of(question.target.provider_key)} is away."
-            question = self._hand_on(run, question, there)
+        order = (question.target, *(other for other in run.conversation.others if other.provider_key))
+        first = await self._first_asked(run, order)
+        waiting = [target for target in order if target != first.target]
+        if first.target != question.target:
+            run.asked = first.why
+            question = self._hand_on(run, question, first.target)
         while (target := await self._answer_there(run, question, waiting)) is not None:
             if target.provider_key:
                 question = self._hand_on(run, question, target)
@@ -175,6 +178,16 @@ class Asking:
                 continue
             await self._answer_here(run, question)
             return
+
+    async def _first_asked(self, run: AnswerRun, order: Sequence[Target]) -> Choice:
+        """Of the providers, for an answer that may have begun already."""
+        # Who goes on with one is no matter of the sooner first word.
+        manner = FirstAsked.ORDER if so_far_of(run.message) else self._terms(run).first_asked
+        if len(order) > 1 and manner is not FirstAsked.ORDER:
+            await self._remote.look(order)
+        standings = [self._remote.standing(target) for target in order]
+        quickest = self._first_words.quickest
+        return choose([replace(one, first_word=quickest(one.target.provider_key)) for one in standings], manner)
 
     async def _answer_here(self, run: AnswerRun, question: Question) -> None:
         """What a provider began."""

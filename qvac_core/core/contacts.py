@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -17,6 +17,7 @@ from qvac_core.codec import Address
 from qvac_core.codec.key_text import short_key
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, TranslationWish
 from qvac_core.core.chat_parameters import generation_params, longest, response_format, with_instructions
+from qvac_core.core.choosing import Standing
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.guest_terms import guest_terms
@@ -74,6 +75,8 @@ SOON = 8.0
 # A machine that was called out of its sleep is waited for so long, called again so often, and asked whether it is there
 # with a pause between (seconds): from suspend to the network takes a few, from hibernation a minute.
 WAKE_SECONDS, CALL_AGAIN, WAKE_PAUSE = 120.0, 20.0, 1.0
+# How one of ours stands is asked before a question to several, waited for so long, and believed for a while (seconds).
+LOOK_SECONDS, LISTED_SECONDS = 0.3, 2.0
 
 
 RunT = TypeVar("RunT", Completion, TranslationRun)
@@ -120,6 +123,8 @@ class Contacts:
         self._stages: dict[str, _Stages] = {}
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._translators: dict[str, tuple[RemoteTranslator, ...]] = {}  # translation models, by provider
+        self._listed_at: dict[str, float] = {}  # loop time, of those that tell how they stand
+        self._refused_until: dict[str, float] = {}  # loop time; it said when it may be asked again
         self._loaded: dict[_Wanted, _LoadedAt] = {}
         self._watched: dict[str, ProviderConnection] = {}
         self._lost_at: dict[str, float] = {}  # loop time at which a connection ended that is not back
@@ -272,6 +277,7 @@ class Contacts:
                 if model.model_type == CHAT_TYPE and not model.is_projector
             )
         key = delegate.provider_public_key.hex()
+        self._listed_at[key] = asyncio.get_running_loop().time()
         self._listeners[key] = tuple(entry for entry in listed if "transcribe" in entry.abilities)
         self._translators[key] = translators_of(listed)
         return tuple(_offer(entry) for entry in listed if "chat" in entry.abilities)
@@ -373,6 +379,56 @@ class Contacts:
         if self._consumer.connection(bytes.fromhex(provider_key)) is None:
             self._reconnecting.lost(provider_key)
         return True
+
+    async def look(self, targets: Sequence[Target]) -> None:
+        loop = asyncio.get_running_loop()
+        keys = dict.fromkeys(target.provider_key for target in targets)
+        asking = {
+            self._tasks.start(self._look_at(key), "how a provider stands")
+            for key in keys
+            if self._tells(key) and loop.time() - self._listed_at.get(key, -math.inf) > LISTED_SECONDS
+        }
+        if asking:
+            await asyncio.wait(asking, timeout=LOOK_SECONDS)
+
+    def _tells(self, key: str) -> bool:
+        """One of ours that is connected."""
+        connection = self._consumer.connection(bytes.fromhex(key))
+        return connection is not None and connection.hello is not None and not connection.gone
+
+    async def _look_at(self, key: str) -> None:
+        with contextlib.suppress(QvacError):  # how it stands shows when it is asked for an answer
+            models = await self._models(Delegate(bytes.fromhex(key)))
+            entry = self._entries.get(key)
+            if entry is not None and entry.state == "online" and entry.models != models:
+                self._put(replace(entry, models=models))
+
+    def standing(self, target: Target) -> Standing:
+        key = target.provider_key
+        entry = self._entries.get(key)
+        if entry is None:
+            return Standing(target, short_key(key), away=True, connected=False)
+        now = time.time()
+        terms = entry.terms
+        closed = terms is not None and (
+            (terms.opens_at or 0.0) > now
+            or (terms.ends_at is not None and terms.ends_at <= now)
+            or (terms.tokens_per_day is not None and terms.tokens_used >= terms.tokens_per_day > 0)
+        )
+        offer = _choose(entry, target.model) if entry.models else RemoteModel(target.model, target.model)
+        refused = self._refused_until.get(key, 0.0) - asyncio.get_running_loop().time()
+        return Standing(
+            target,
+            entry.name,
+            away=self.is_away(key),
+            connected=entry.state == "online" and not closed,
+            wait=max(offer.wait_ms / 1000, refused, 0.0),
+            loaded=offer.loaded or not offer.sha256,  # one that does not tell
+            size_bytes=offer.size_bytes,
+            rtt=(entry.rtt_ms or 0.0) / 1000,
+            sha256=offer.sha256,
+            source=offer.source,
+        )
 
     def has_model(self, target: Target, model_sha256: str) -> bool:
         entry = self._entries.get(target.provider_key)
@@ -571,6 +627,8 @@ class Contacts:
             self._failed(key, stages, error)
             return
         stages.fail(describe(error))
+        if (pause := _denied_for(error)) is not None:
+            self._refused_until[key] = asyncio.get_running_loop().time() + min(pause, MOST_DENIED)
         if not self._closed:
             self._tasks.start(self._connect_again(key), "what a provider shares now")
 
@@ -698,6 +756,7 @@ def _offer(entry: ModelEntry) -> RemoteModel:
         entry.loaded,
         entry.sha256,
         vision="vision" in entry.abilities,
+        wait_ms=_number(entry.wait_ms),
     )
 
 

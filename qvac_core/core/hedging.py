@@ -41,6 +41,11 @@ class FirstWords:
         took = self._took.get(provider_key)
         return median_low(took) if took else None
 
+    def quickest(self, provider_key: str) -> float | None:
+        """Seconds it took at best: with nobody before me, and the model loaded. None: nothing is known."""
+        took = self._took.get(provider_key)
+        return min(took) if took else None
+
     def patience(self, provider_key: str) -> float:
         """Seconds after which somebody else is asked too."""
         usual = self.usual(provider_key)

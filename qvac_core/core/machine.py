@@ -141,6 +141,7 @@ class Machine:
         self._tasks = TaskOwner()
         self._scanning: asyncio.Task[None] | None = None
         self.sees_all: Callable[[bytes], bool] = lambda key: False
+        self.wait_for: Callable[[str], float] = lambda model: 0.0  # seconds until a new answer would have its turn
         """Whether a key is one of the owner's own machines, for which nothing has to be shared."""
 
     def open(self) -> None:
@@ -456,6 +457,7 @@ class Machine:
                 model,
                 self._context_of(model),
                 loaded=self._pooled(model) is not None,
+                wait_ms=1000 * self.wait_for(model.name),
                 abilities=_abilities(model),
             )
             for model in self.runnable_models()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from msgspec import UNSET, UnsetType
 
 from qvac_core.core.answering import Edges
+from qvac_core.core.choosing import Standing, seconds_to_answer
 from qvac_core.core.contacts import CONTEXT_TOKENS, Contacts
 from qvac_core.core.heard_elsewhere import Listeners, heard_to_the_end
 from qvac_core.core.machine import THIS_MACHINE, Machine
@@ -199,6 +200,16 @@ class ProgramReach:
             sha256=model.sha256,
             context_tokens=model.context_tokens,
             loaded=model.loaded,
+            seconds=seconds_to_answer(
+                Standing(
+                    Target(entry.public_key, model.name),
+                    entry.name,
+                    wait=float(model.wait_ms) / 1000,
+                    loaded=model.loaded or not model.sha256,
+                    size_bytes=model.size_bytes,
+                    rtt=(entry.rtt_ms or 0.0) / 1000,
+                )
+            ),
             rtt_ms=entry.rtt_ms,
             online=entry.state == "online",
             path=entry.path,

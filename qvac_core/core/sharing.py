@@ -69,6 +69,8 @@ ANOTHER_MACHINE = (
 # Endings that say how long an answer takes.
 _WHOLE = frozenset({events.Outcome.EOS, events.Outcome.LENGTH, events.Outcome.STOP_SEQUENCE})
 COPY_METHOD = Kind.COPY.method  # says nothing of how long an answer takes
+_COMPUTED = frozenset({Kind.COMPLETION.method, Kind.TRANSLATE.method, Kind.EMBEDDINGS.method, Kind.TRANSCRIBE.method})
+UNKNOWN_ANSWER = 10.0  # seconds that an answer is expected to take before one has ended
 EVERY_DAY = "1234567"
 STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
 
@@ -130,6 +132,7 @@ class Sharing:
             greeting=self._greeting,
             public_key=key_pair.public_key,
         )
+        machine.wait_for = self._wait_for
         machine.sees_all = lambda key: self._policy.allowance(key, time.time()).mine
         self._provider.denials.restore(store.knocks.denials(time.time()))
         self._server: Server | None = None
@@ -546,6 +549,17 @@ class Sharing:
     async def _seen(self, public_key: str) -> None:
         await self._run(self._store.access_list.seen, public_key, time.time())
         await self._tell_access()
+
+    def _wait_for(self, model: str) -> float:
+        """Seconds until a new answer of it would have its turn: 0 where a slot is free, an estimate where none is."""
+        mine = [one for one in self._active.values() if one.model == model and one.method in _COMPUTED]
+        running = [request.turn_at for request in mine if not request.place]
+        slots = next((m.slots for m in self._machine.shared_models() if m.name == model), 1)
+        if len(running) < max(1, slots):
+            return 0.0
+        now, place = time.time(), len(mine) - len(running) + 1
+        until = self._waiting.turn_at(model, place, running, slots, now)
+        return max(0.0, until - now) if until is not None else place * UNKNOWN_ANSWER / max(1, slots)
 
     async def _tell_access(self) -> None:
         self._hub.emit(AccessChanged(await self.rules()))

@@ -229,7 +229,7 @@ class Stage(StrEnum):
 class RemoteModel:
     """A model a provider offers. `source` is what load_model sends; sha256 is "" where it does not tell.
 
-    vision: it can be shown pictures.
+    vision: it can be shown pictures. wait_ms: how long a new answer would have waited when it was asked.
     """
 
     name: str
@@ -239,6 +239,7 @@ class RemoteModel:
     loaded: bool = False
     sha256: str = ""
     vision: bool = False
+    wait_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ class Ability(StrEnum):
 class Offer:
     """A model that can be asked for. provider_key: 64 hex digits, "" = this machine; machine: what people call it.
 
-    name: for people ("Qwen3 8B"); source: what its machine knows it by. rtt_ms: to it, None = not known. online: its
-    machine answers now. sha256: of the model file, "" where it is not told. abilities: "chat", "tools", "embed", ….
+    name: for people ("Qwen3 8B"); source: what its machine knows it by. seconds: until its first word, roughly.
+    rtt_ms: to it, None = not known. online: its machine answers now. sha256: of the model file, "" where that is not
+    told. abilities: "chat", "tools", "embed", ….
     """
 
     provider_key: str
@@ -35,6 +36,7 @@ class Offer:
     sha256: str = ""
     context_tokens: int = 0
     loaded: bool = False
+    seconds: float = 0.0
     rtt_ms: float | None = None
     online: bool = True
     path: str = ""

@@ -72,9 +72,10 @@ def _with_machine(offer: Offer) -> tuple[str, ...]:
     return tuple(_loose(name) for machine, model in pairs for name in (f"{machine}/{model}", f"{model}@{machine}"))
 
 
-def distance(offer: Offer) -> tuple[bool, bool, float]:
-    """Whoever answers first: what is there before what is away, this machine, then by milliseconds."""
-    return (not offer.online, not offer.local, offer.rtt_ms if offer.rtt_ms is not None else 1e9)
+def distance(offer: Offer) -> tuple[bool, bool, float, float]:
+    """Whoever answers first: what is there before what is away, this machine, then by the time until a first word."""
+    known = offer.rtt_ms if offer.rtt_ms is not None else 1e9
+    return (not offer.online, not offer.local, round(offer.seconds, 1), known)
 
 
 def split(wanted: str) -> tuple[str, str] | None:

@@ -150,6 +150,14 @@ class MannersSettings:
     cut_running: bool = False
 
 
+class FirstAsked(StrEnum):
+    """Which of a conversation's providers is asked first."""
+
+    ORDER = "order"  # whoever stands first
+    SAME_MODEL = "same-model"  # of those that have the model of the first one, whoever answers soonest
+    QUICKEST = "quickest"  # whoever answers soonest, with whatever model stands there
+
+
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
     """[chat]: `fallback`: go on with `local_model` ("" = the first of the library) when a provider goes away.
@@ -157,11 +165,12 @@ class ChatSettings:
     answer_tokens: longest answer; 0 = until the model ends or the context is full. keep_states: whose chats a model
     remembers over its end, so that a long one goes on at once; encrypted. send_key: Shift+Enter makes a new line.
     tool_seconds: that a tool may be silent before it is stopped. hedge: where a provider's first word is late, whoever
-    would go on is asked too; who begins first answers, the other one is stopped.
+    would go on is asked too; who begins first answers, the other one is stopped. first_asked: of several providers.
     """
 
     fallback: bool = True
     hedge: bool = False
+    first_asked: FirstAsked = FirstAsked.SAME_MODEL
     local_model: str = ""
     answer_tokens: int = bounded(2048, 0, MOST_ANSWER_TOKENS)
     keep_states: KeepStates = KeepStates.NOTHING

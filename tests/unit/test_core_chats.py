@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking
 from qvac_core.core.chat_settings import ChatSettings
 from qvac_core.core.chats import Chats
+from qvac_core.core.choosing import Standing
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
     AnswerFinished,
@@ -43,6 +44,8 @@ class Scripted:
         self.then: tuple[AnswerPart | QvacError | None, ...] | None = None  # from the second question on
         self.seeing = True
         self.away: set[str] = set()
+        self.stand: dict[str, Standing] = {}
+        self.looked: list[tuple[Target, ...]] = []
         self.pause: asyncio.Event | None = None  # what None waits for
         self.gone: set[str] = set()
         self.silent: dict[str, float] = {}  # seconds, by provider
@@ -74,6 +77,14 @@ class Scripted:
 
     def is_away(self, provider_key: str) -> bool:
         return provider_key in self.away
+
+    async def look(self, targets: Sequence[Target]) -> None:
+        self.looked.append(tuple(targets))
+
+    def standing(self, target: Target) -> Standing:
+        key = target.provider_key
+        known = self.stand.get(key, Standing(target, "", sha256="aa" * 32))
+        return replace(known, target=target, name=self.name_of(key), away=self.is_away(key))
 
     def look_for(self, provider_key: str) -> bool:
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking
 from qvac_core.core.chats import Chats
+from qvac_core.core.choosing import Standing
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
     AnswerFinished,
@@ -69,6 +70,12 @@ class Scripted:
 
     def is_away(self, provider_key: str) -> bool:
         return False
+
+    async def look(self, targets: Sequence[Target]) -> None:
+        pass
+
+    def standing(self, target: Target) -> Standing:
+        return Standing(target, "Studio")
 
     def name_of(self, provider_key: str) -> str:
         return "Studio"
