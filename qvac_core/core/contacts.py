@@ -76,7 +76,7 @@ SOON = 8.0
 # with a pause between (seconds): from suspend to the network takes a few, from hibernation a minute.
 WAKE_SECONDS, CALL_AGAIN, WAKE_PAUSE = 120.0, 20.0, 1.0
 # How one of ours stands is asked before a question to several, waited for so long, and believed for a while (seconds).
-LOOK_SECONDS, LISTED_SECONDS = 0.3, 2.0
+LOOK_SECONDS, LISTED_SECONDS = 0.3, 0.5
 
 
 RunT = TypeVar("RunT", Completion, TranslationRun)

@@ -70,6 +70,7 @@ ANOTHER_MACHINE = (
 _WHOLE = frozenset({events.Outcome.EOS, events.Outcome.LENGTH, events.Outcome.STOP_SEQUENCE})
 COPY_METHOD = Kind.COPY.method  # says nothing of how long an answer takes
 _COMPUTED = frozenset({Kind.COMPLETION.method, Kind.TRANSLATE.method, Kind.EMBEDDINGS.method, Kind.TRANSCRIBE.method})
+LEAST_WAIT = 2.0  # seconds, where no slot is free: the answers that run may take longer than is usual
 UNKNOWN_ANSWER = 10.0  # seconds that an answer is expected to take before one has ended
 EVERY_DAY = "1234567"
 STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
@@ -559,7 +560,8 @@ class Sharing:
             return 0.0
         now, place = time.time(), len(mine) - len(running) + 1
         until = self._waiting.turn_at(model, place, running, slots, now)
-        return max(0.0, until - now) if until is not None else place * UNKNOWN_ANSWER / max(1, slots)
+        wait = until - now if until is not None else place * UNKNOWN_ANSWER / max(1, slots)
+        return max(LEAST_WAIT, wait)
 
     async def _tell_access(self) -> None:
         self._hub.emit(AccessChanged(await self.rules()))
