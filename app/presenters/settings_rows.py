@@ -120,6 +120,19 @@ GENERAL = Section(
                     words=("--fallback",),
                 ),
                 Row(
+                    "chat.first_asked",
+                    later("Of several providers of a conversation, ask first"),
+                    later("The first one gives way only where it is clearly later: a line, a model to load."),
+                    Choice(
+                        (
+                            ("order", later("Always the first one")),
+                            ("same-model", later("The soonest with the same model")),
+                            ("quickest", later("The soonest, with any model")),
+                        )
+                    ),
+                    words=("order", "load", "busy"),
+                ),
+                Row(
                     "chat.hedge",
                     later("Ask somebody else too when a first word is late"),
                     later(

@@ -934,6 +934,10 @@
         <translation>السماح دائمًا بـ {tool} من {server}</translation>
     </message>
     <message>
+        <source>Always the first one</source>
+        <translation>الأول دائماً</translation>
+    </message>
+    <message>
         <source>An address</source>
         <translation>عنوان</translation>
     </message>
@@ -4202,6 +4206,10 @@
         <translation>لكل إجابة تحصل عليها، بالرموز.</translation>
     </message>
     <message>
+        <source>Of several providers of a conversation, ask first</source>
+        <translation>من بين عدة مزوّدين في المحادثة، اسأل أولاً</translation>
+    </message>
+    <message>
         <source>Of two machines, both.</source>
         <translation>من الجهازين كلاهما.</translation>
     </message>
@@ -6176,6 +6184,10 @@
         <translation>أول مفتاح يفتحها يشغل مكانًا. وحين تُشغل كلها لا تساوي صورتها شيئًا.</translation>
     </message>
     <message>
+        <source>The first one gives way only where it is clearly later: a line, a model to load.</source>
+        <translation>لا يُتجاوَز الأول إلا إذا كان سيتأخر بوضوح: طابور انتظار أو نموذج غير محمَّل.</translation>
+    </message>
+    <message>
         <source>The first there is</source>
         <translation>أول ما يوجد</translation>
     </message>
@@ -6966,6 +6978,14 @@
     <message>
         <source>The settings file could not be read ({reason}). It is kept as {name} in {folder}; the default settings are in use.</source>
         <translation>تعذّرت قراءة ملف الإعدادات ({reason}). حُفظ باسم {name} في {folder}؛ وتُستخدم الإعدادات الافتراضية.</translation>
+    </message>
+    <message>
+        <source>The soonest with the same model</source>
+        <translation>الأسرع بالنموذج نفسه</translation>
+    </message>
+    <message>
+        <source>The soonest, with any model</source>
+        <translation>الأسرع، بأي نموذج</translation>
     </message>
     <message>
         <source>The sound system went away. Press Play to go on from here.</source>
@@ -10157,6 +10177,10 @@
         <translation>لم يبدأ {name} بعد.</translation>
     </message>
     <message>
+        <source>{name} has a line of about {seconds} s.</source>
+        <translation>الانتظار لدى {name} نحو {seconds} ث.</translation>
+    </message>
+    <message>
         <source>{name} has changed since. Drop it here again to hear it with its text.</source>
         <translation>تغيّر {name} منذ ذلك الحين. أفلته هنا من جديد لسماعه مع نصه.</translation>
     </message>
@@ -10247,6 +10271,10 @@
     <message>
         <source>{name} is reading…</source>
         <translation>يقرأ {name}…</translation>
+    </message>
+    <message>
+        <source>{name} is slower now.</source>
+        <translation>{name} أبطأ الآن.</translation>
     </message>
     <message>
         <source>{name} is too large: {size}.</source>
@@ -10355,6 +10383,10 @@
     <message>
         <source>{name} went offline.</source>
         <translation>انقطع {name} عن الشبكة.</translation>
+    </message>
+    <message>
+        <source>{name} would have to load the model.</source>
+        <translation>على {name} أن يحمّل النموذج أولاً.</translation>
     </message>
     <message>
         <source>{name}, changed</source>

@@ -758,6 +758,10 @@
         <translation>{tool} von {server} immer erlauben</translation>
     </message>
     <message>
+        <source>Always the first one</source>
+        <translation>Immer den ersten</translation>
+    </message>
+    <message>
         <source>An address</source>
         <translation>Eine Adresse</translation>
     </message>
@@ -4018,6 +4022,10 @@
         <translation>Jeder Antwort, die Sie bekommen, in Tokens.</translation>
     </message>
     <message>
+        <source>Of several providers of a conversation, ask first</source>
+        <translation>Von mehreren Anbietern eines Gesprächs zuerst fragen</translation>
+    </message>
+    <message>
         <source>Of two machines, both.</source>
         <translation>Von zwei Rechnern beide.</translation>
     </message>
@@ -5960,6 +5968,10 @@
         <translation>Der erste Schlüssel, der sie öffnet, nimmt einen Platz. Sind alle vergeben, ist ein Bild von ihr nichts wert.</translation>
     </message>
     <message>
+        <source>The first one gives way only where it is clearly later: a line, a model to load.</source>
+        <translation>Der erste tritt nur zurück, wenn er deutlich später antworten würde: eine Schlange, ein ungeladenes Modell.</translation>
+    </message>
+    <message>
         <source>The first there is</source>
         <translation>Das erste, das da ist</translation>
     </message>
@@ -6750,6 +6762,14 @@
     <message>
         <source>The settings file could not be read ({reason}). It is kept as {name} in {folder}; the default settings are in use.</source>
         <translation>Die Einstellungsdatei konnte nicht gelesen werden ({reason}). Sie ist als {name} in {folder} aufbewahrt; die Voreinstellungen sind in Gebrauch.</translation>
+    </message>
+    <message>
+        <source>The soonest with the same model</source>
+        <translation>Den schnellsten mit demselben Modell</translation>
+    </message>
+    <message>
+        <source>The soonest, with any model</source>
+        <translation>Den schnellsten, mit jedem Modell</translation>
     </message>
     <message>
         <source>The sound system went away. Press Play to go on from here.</source>
@@ -9877,6 +9897,10 @@
         <translation>{name} hatte noch nicht angefangen.</translation>
     </message>
     <message>
+        <source>{name} has a line of about {seconds} s.</source>
+        <translation>Bei {name} wartet man etwa {seconds} s.</translation>
+    </message>
+    <message>
         <source>{name} has changed since. Drop it here again to hear it with its text.</source>
         <translation>{name} ist inzwischen eine andere. Neu hierher ziehen, um sie mit ihrem Text zu hören.</translation>
     </message>
@@ -9967,6 +9991,10 @@
     <message>
         <source>{name} is reading…</source>
         <translation>{name} liest…</translation>
+    </message>
+    <message>
+        <source>{name} is slower now.</source>
+        <translation>{name} ist gerade langsamer.</translation>
     </message>
     <message>
         <source>{name} is too large: {size}.</source>
@@ -10075,6 +10103,10 @@
     <message>
         <source>{name} went offline.</source>
         <translation>{name} ging offline.</translation>
+    </message>
+    <message>
+        <source>{name} would have to load the model.</source>
+        <translation>{name} müsste das Modell erst laden.</translation>
     </message>
     <message>
         <source>{name}, changed</source>

@@ -1,4 +1,4 @@
-"""Three real cores: of two providers of one model, the one without a line is asked first; and what each says of its line."""
+"""Three real cores: of two providers of one model, the one without a line is asked first; each tells of its line."""
 
 from __future__ import annotations
 

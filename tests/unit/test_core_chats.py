@@ -492,6 +492,59 @@ def test_who_is_known_to_be_away_is_not_waited_for(tmp_path: Path) -> None:
     play(tmp_path, Scripted(Began("aa", continues=False), "Fine.", STATS), Scripted("no"), act)
 
 
+@pytest.mark.parametrize(
+    ("setting", "asked", "seams"),
+    [
+        ("order", [REMOTE], ()),
+        ("same-model", [WORKSHOP], ((0, "Studio has a line of about 40 s. Workshop answers."),)),
+    ],
+)
+def test_who_is_asked_first_is_a_setting(
+    tmp_path: Path, setting: str, asked: list[Target], seams: tuple[tuple[int, str], ...]
+) -> None:
+    async def act(scene: Scene) -> None:
+        scene.store.settings.set_text("chat.first_asked", setting)
+        conversation = await scene.chats.new(REMOTE)
+        await scene.settings.set_others(conversation.id, [WORKSHOP])
+        scene.remote.stand[REMOTE.provider_key] = Standing(REMOTE, "", wait=42.0, sha256="aa" * 32)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert [q.target for q in scene.remote.questions] == asked
+        assert (answer.text, answer.seams) == ("Fine.", seams)
+        assert scene.remote.looked == ([] if setting == "order" else [(REMOTE, WORKSHOP)])
+
+    play(tmp_path, Scripted(Began("aa", continues=False), "Fine.", STATS), Scripted("no"), act)
+
+
+def test_whoever_has_a_line_is_asked_after_all_where_the_sooner_one_fails(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.settings.set_others(conversation.id, [WORKSHOP])
+        scene.remote.stand[REMOTE.provider_key] = Standing(REMOTE, "", wait=42.0, sha256="aa" * 32)
+        scene.remote.then = (Began("aa", continues=False), "Fine.", STATS)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert [q.target for q in scene.remote.questions] == [WORKSHOP, REMOTE]
+        assert answer.text == "Fine." and answer.seams[-1] == (0, "Workshop went offline. Studio answers.")
+
+    play(tmp_path, Scripted(ConnectionClosed("gone")), Scripted("no"), act)
+
+
+def test_what_was_begun_is_continued_in_the_order_whatever_the_lines(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        scene.remote.then = (Began("aa", continues=True), "ne.", STATS)
+        await scene.chats.ask(conversation.id, "Hello")
+        assert (await scene.finished()).status == "failed"
+        await scene.settings.set_others(conversation.id, [WORKSHOP])
+        scene.remote.stand[REMOTE.provider_key] = Standing(REMOTE, "", wait=42.0, sha256="aa" * 32)
+        await scene.chats.retry(conversation.id)
+        await scene.asked(2)
+        assert [q.target for q in scene.remote.questions] == [REMOTE, REMOTE]
+
+    play(tmp_path, Scripted(Began("aa", continues=False), "Fi", ConnectionClosed("gone")), Scripted(), act)
+
+
 def test_this_machine_is_the_last_of_all(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         conversation = await scene.chats.new(REMOTE)

@@ -617,6 +617,11 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         SETTINGS,
         "unit/test_core_chats.py::test_without_a_way_on_the_error_stands_under_what_came",
     ),
+    "settings.chat.first_asked": (
+        SETTINGS,
+        "unit/test_core_chats.py::test_who_is_asked_first_is_a_setting",
+        "e2e/test_first_asked.py::test_a_line_at_the_first_one_sends_a_question_to_the_other_that_has_the_model",
+    ),
     "settings.chat.hedge": (
         SETTINGS,
         "unit/test_core_hedging.py::test_who_begins_first_answers_and_the_other_one_is_left",
