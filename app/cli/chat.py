@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -21,6 +21,7 @@ from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking
 from qvac_core.core.asking import so_far_of
+from qvac_core.core.choosing import Standing
 from qvac_core.core.error_text import describe
 from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.core.state import (
@@ -393,6 +394,12 @@ class _There:
 
     def look_for(self, provider_key: str) -> bool:
         return False  # whoever sits at the terminal asks again
+
+    async def look(self, targets: Sequence[Target]) -> None:
+        """It is the only one that was named."""
+
+    def standing(self, target: Target) -> Standing:
+        return Standing(target, self.name_of(target.provider_key), away=self.is_away(target.provider_key))
 
     def has_model(self, target: Target, model_sha256: str) -> bool:
         return False
