@@ -40,11 +40,8 @@ def embedding_model_path() -> Path:
 def pytest_configure() -> None:
     """What every process of the tests inherits.
 
-    What a shell starts in its background ignores SIGINT, and whatever the tests start would inherit that. And threads
-    of one model that wait for each other sleep meanwhile, as three workers share the cores: while they span, an answer
-    of a server with two threads took seven times the processor time.
+    What a shell starts in its background ignores SIGINT, and whatever the tests start would inherit that.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -325,6 +325,7 @@ async def _stream(conversation: _Chat, *, calls: bool = True) -> _Answer:
             parameters=Parameters(temperature=options.temp, max_tokens=options.predict),
             terms=terms,
             ahead_here=here.is_here(),
+            again=False,
         )
         async with asked as stream:
             thinks = False

@@ -109,12 +109,14 @@ class Answers:
         terms: ChatSettings | None = None,
         tools: ToolRounds | None = None,
         ahead_here: bool = True,
+        again: bool = True,
     ) -> AnswerStream:
         """Starts at once. history: up to the question, which is last; pictures as their files' bytes.
 
         target: a provider's key with the name of a model, or this machine; others: who goes on when it goes away, in
         this order. terms: fallback, hedging and the longest answer in place of the settings. tools: none where None.
-        ahead_here: whether this machine may compute before it is wanted.
+        ahead_here: whether this machine may compute before it is wanted. again: whether a provider that lost the answer
+        and is there is asked once more; one whose model file is not known would begin anew.
         """
         conversation = Conversation("", "", 0.0, 0.0, target=target, others=tuple(others))
         conversation = replace(conversation, parameters=parameters or Parameters())
@@ -122,6 +124,7 @@ class Answers:
             conversation, Message(new_id(), "assistant", "", time.time(), status="streaming"), lambda event: None
         )
         run.terms, run.tools, run.ahead_here = terms, tools or NO_TOOLS, ahead_here
+        run.asked_again = not again
         question = Question(run.message.id, target, chat_history(history), parameters=conversation.parameters)
 
         def start(stream: AnswerStream) -> asyncio.Task[None]:

@@ -25,12 +25,14 @@ class RealServer:
         self.start()
 
     def start(self) -> None:
+        # Threads of one model that wait for each other sleep meanwhile; spinning, they take the cores of other tests.
+        environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
         self.process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
+            env={"OMP_WAIT_POLICY": "passive", **environment},
         )
 
     def ready(self) -> None:
