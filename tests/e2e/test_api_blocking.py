@@ -87,7 +87,8 @@ def test_an_interrupt_stops_the_providers_engine(
         asking.until("text")
         asking.interrupt()
         assert asking.finish() == -signal.SIGINT
-    assert sharing.until("done")["outcome"] == "cancelled"
+    # While it waits for a word the answer is cancelled first; between two, it is left as the program ends.
+    assert sharing.until("done")["outcome"] in ("cancelled", "disconnected")
     assert asking.stderr.rstrip().endswith("KeyboardInterrupt")
     assert_closed(asking, tmp_path)
 
