@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import UNSET
 
 from qvac_core.core.receipts_room import Checked, KeptReceipt, ReceiptQuery, ReceiptsChanged, ReceiptSide, ReceiptState
 from qvac_core.delegation.messages import GuestWord, OfferedReceipt
-from qvac_core.delegation.receipt_exchange import refused
 from qvac_core.delegation.receipts import (
     MOST_LETTERS,
     THOUSANDTHS,
@@ -69,6 +67,8 @@ class ReceiptBook:
         self._key_pair = key_pair
         self._emit = emit
         self._tasks = TaskOwner()
+        # Judged one after another: an old connection and the one in its place offer at the same time.
+        self._judging = asyncio.Lock()
 
     async def close(self) -> None:
         """What was served is written."""
@@ -114,6 +114,10 @@ class ReceiptBook:
     # --- As a guest ------------------------------------------------------------------------------------------------
 
     async def note(self, seen: Seen) -> None:
+        async with self._judging:
+            await self._note(seen)
+
+    async def _note(self, seen: Seen) -> None:
         query = ReceiptQuery(ReceiptSide.TAKEN, peer=seen.provider, request_id=seen.request_id)
         if any(one.outcome in WHOLE for one in await self._run(self._kept.find, query)):
             return  # of a request that was made twice, this is the one that was given up
@@ -144,21 +148,23 @@ class ReceiptBook:
         except RemoteProtocolError as error:
             logger.debug("a provider offered what is no receipt: %s", error)
             return None
-        about = await self._run(
-            self._kept.find, ReceiptQuery(ReceiptSide.TAKEN, peer=provider, request_id=receipt.request_id)
-        )
-        seen = next((one.seen for one in about if one.seen), "")
-        if not seen:
-            return None  # not of this machine: the same identity may be in use on another one
-        word, reason = self._word(receipt, body, signature, msgspec.json.decode(seen, type=Seen), about)
-        if word is None:
-            return None
-        guest_signature = bytes.fromhex(word.signature) if isinstance(word.signature, str) else b""
-        state = ReceiptState.REFUSED if reason else ReceiptState.SIGNED
-        kept = _kept(ReceiptSide.TAKEN, receipt, body, signature, state, guest_signature, reason, seen)
-        await self._run(self._kept.put, kept)
+        async with self._judging:
+            about = await self._run(
+                self._kept.find, ReceiptQuery(ReceiptSide.TAKEN, peer=provider, request_id=receipt.request_id)
+            )
+            known = next((one for one in about if (one.body, one.provider_signature) == (body, signature)), None)
+            if known is not None:  # the word of it was lost on its way
+                return _word_of(known)
+            seen = next((one.seen for one in about if one.seen), "")
+            if not seen:
+                return None  # not of this machine: the same identity may be in use on another one
+            why = self._objection(receipt, body, signature, msgspec.json.decode(seen, type=Seen), about)
+            guest_signature = b"" if why else signature_of(Party.GUEST, body, self._key_pair.secret_key)
+            state, reason = (ReceiptState.REFUSED, why.value) if why else (ReceiptState.SIGNED, "")
+            kept = _kept(ReceiptSide.TAKEN, receipt, body, signature, state, guest_signature, reason, seen)
+            await self._run(self._kept.put, kept)
         self._emit(ReceiptsChanged())
-        return word
+        return _word_of(kept)
 
     async def given_none(self, provider: str, request_ids: Sequence[str]) -> None:
         for request_id in request_ids:
@@ -166,20 +172,13 @@ class ReceiptBook:
         if request_ids:
             self._emit(ReceiptsChanged())
 
-    def _word(
+    def _objection(
         self, receipt: Receipt, body: bytes, signature: bytes, seen: Seen, about: Sequence[KeptReceipt]
-    ) -> tuple[GuestWord | None, str]:
-        id = receipt.id.hex()
-        for known in about:
-            if known.body == body and known.state is ReceiptState.SIGNED:  # the word of it was lost on its way
-                return GuestWord(id, known.guest_signature.hex(), UNSET), ""
+    ) -> Objection | None:
         if not is_signed(Party.PROVIDER, body, signature, bytes.fromhex(seen.provider)):
-            return refused(id, Objection.SIGNATURE), Objection.SIGNATURE.value
+            return Objection.SIGNATURE
         signed = [decoded(one.body) for one in about if one.state is ReceiptState.SIGNED]
-        why = objection(receipt, seen, self._key_pair.public_key, tuple(one.whole for one in signed))
-        if why is not None:
-            return refused(id, why), why.value
-        return GuestWord(id, signature_of(Party.GUEST, body, self._key_pair.secret_key).hex(), UNSET), ""
+        return objection(receipt, seen, self._key_pair.public_key, tuple(one.whole for one in signed))
 
     # --- For their owner -------------------------------------------------------------------------------------------
 
@@ -194,6 +193,12 @@ class ReceiptBook:
     async def clear(self) -> None:
         await self._run(self._kept.clear)
         self._emit(ReceiptsChanged())
+
+
+def _word_of(judged: KeptReceipt) -> GuestWord:
+    if judged.state is ReceiptState.SIGNED:
+        return GuestWord(judged.id, judged.guest_signature.hex())
+    return GuestWord(judged.id, refusal=judged.reason)
 
 
 def _kept(

@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import UNSET
-
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.given_receipts import AT_ONCE, FEATURE
 from qvac_core.delegation.messages import (
@@ -24,7 +22,7 @@ from qvac_core.delegation.messages import (
     SignReceipts,
     SignReceiptsReply,
 )
-from qvac_core.delegation.receipts import Objection, Seen
+from qvac_core.delegation.receipts import Seen
 from qvac_core.errors import QvacError
 
 logger = logging.getLogger(__name__)
@@ -129,7 +127,3 @@ class ReceiptExchange:
             whole_list = len(reply.receipts) < AT_ONCE
         if whole_list:
             await self._taken.given_none(provider, await self._taken.awaited(provider))
-
-
-def refused(id: str, why: Objection) -> GuestWord:
-    return GuestWord(id, UNSET, why.value)

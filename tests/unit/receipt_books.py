@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,13 @@ PROVIDER, GUEST, OTHER = (KeyPair.from_seed(bytes([number]) * 32) for number in 
 
 
 class AtOnce:
-    """A database whose thread is the caller's: for loops whose time jumps."""
+    """A database whose thread is the caller's: for loops whose time jumps. Others have their turn between two calls."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def run(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        await asyncio.sleep(0)
         return act(*arguments)
 
 

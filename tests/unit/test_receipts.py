@@ -39,6 +39,7 @@ from qvac_core.delegation.receipts import (
 )
 from qvac_core.engines.interface import AtServer
 from qvac_core.errors import RemoteProtocolError, StoreError
+from qvac_core.hyperdht import KeyPair
 from tests.unit.delegation_room import ASK, Room, admitting, provider_room
 from tests.unit.memory_stream import run, settle
 from tests.unit.receipt_books import GUEST, OTHER, PROVIDER, Book, book
@@ -362,6 +363,26 @@ def test_a_provider_cannot_have_more_signed_than_it_served(books: tuple[Book, Bo
     assert again is not None and isinstance(again.signature, str)  # the word of it may have been lost
     twice = taken(guest, replace(RECEIPT, id=b"\x08" * 16))
     assert twice is not None and twice.refusal == "twice"
+
+
+@pytest.mark.parametrize("signer", [PROVIDER, OTHER], ids=["good", "refused"])
+async def test_one_that_is_offered_again_is_kept_once(books: tuple[Book, Book], signer: KeyPair) -> None:
+    """The word of it was lost on its way: the connection ended between the offer and the signature."""
+    _, guest = books
+    await guest.note(SEEN)
+    first = await guest.take(PROVIDER.public_key.hex(), offer(RECEIPT, signer))
+    assert await guest.take(PROVIDER.public_key.hex(), offer(RECEIPT, signer)) == first is not None
+    assert [one.id for one in guest.all] == [RECEIPT.id.hex()]
+
+
+async def test_two_connections_at_once_have_one_whole_receipt_signed(books: tuple[Book, Book]) -> None:
+    """An old connection and the one that takes its place both offer, and neither waits for the other."""
+    _, guest = books
+    await guest.note(SEEN)
+    one, other = RECEIPT, replace(RECEIPT, id=b"\x08" * 16)
+    words = await asyncio.gather(*(guest.take(PROVIDER.public_key.hex(), offer(each)) for each in (one, one, other)))
+    assert [isinstance(word.signature, str) for word in words if word is not None] == [True, True, False]
+    assert sorted(state.value for state in states(guest)) == ["refused", "signed"]
 
 
 @pytest.mark.parametrize("when", [2**64 - 1, 2**63, 253_402_300_800_000])
