@@ -55,8 +55,9 @@ class TaskOwner:
         elif error is not None:
             logger.error("task %s failed", task.get_name(), exc_info=error)
 
-    async def end(self, task: asyncio.Task[Any]) -> None:
-        """Cancel one of these tasks and wait for its end.
+    @staticmethod
+    async def end(task: asyncio.Task[Any]) -> None:
+        """Cancel one task and wait for its end.
 
         It takes its first step before: a task that is cancelled earlier never runs, and neither does its `finally`.
         """

@@ -471,7 +471,7 @@ async def _parts(events: AsyncIterator[Event]) -> AsyncGenerator[str | Thinking,
             yield event.text
 
 
-async def _start(conversation: _Chat, so_far: str = "", *, calls: bool = True) -> Completion:
+async def _start(conversation: _Chat, *, calls: bool = True) -> Completion:
     core, options, output = conversation.core, conversation.options, conversation.output
     tools = conversation.tools.tools if conversation.tools is not None else ()
     choice = ToolChoice() if calls else ToolChoice(ToolMode.NONE)

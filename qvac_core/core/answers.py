@@ -55,9 +55,7 @@ class AnswerStream:
     ) -> None:
         if not self._task.done():
             self._run.stopped = True
-            await asyncio.sleep(0)  # it takes its first step before: else its `finally` would not run
-            self._task.cancel()
-        await asyncio.wait({self._task})
+            await TaskOwner.end(self._task)
 
     def __aiter__(self) -> AsyncIterator[CoreEvent]:
         return self._iterate()

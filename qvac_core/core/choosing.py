@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from qvac_core.core.state import Target
+from qvac_core.core.state import ProviderEntry, RemoteModel, Target
 from qvac_core.store.settings import FirstAsked
 
 # Somebody else has to be sooner by so many seconds, and by such a part of the first one's: all of this is estimated.
@@ -22,6 +22,7 @@ LOAD_SECONDS: Final = 1.0
 LOAD_RATE: Final = 1e9
 # Of a provider whose answers nobody here has seen yet.
 UNKNOWN_FIRST_WORD: Final = 0.5
+MOST_WAIT: Final = 86_400.0  # seconds: a stranger may tell of any wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,21 @@ class Standing:
     source: str = ""
 
 
+def standing_as_told(target: Target, entry: ProviderEntry, model: RemoteModel) -> Standing:
+    """What a provider says of this model of its, and how far away it is."""
+    return Standing(
+        target,
+        entry.name,
+        connected=entry.state == "online",
+        wait=min(max(0.0, model.wait_ms / 1000), MOST_WAIT),
+        loaded=model.loaded or not model.sha256,  # one that does not tell
+        size_bytes=model.size_bytes,
+        rtt=(entry.rtt_ms or 0.0) / 1000,
+        sha256=model.sha256,
+        source=model.source,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Who is asked first, and why it is not the first of the order ("" where it is)."""
@@ -58,8 +74,7 @@ def seconds_to_answer(one: Standing) -> float:
     """Until its first word, as far as anybody can tell; infinite where it cannot be asked."""
     if one.away:
         return math.inf
-    word = UNKNOWN_FIRST_WORD if one.first_word is None else one.first_word
-    return one.wait + _loading(one) + max(word, one.rtt)
+    return one.wait + _loading(one) + _pace(one, UNKNOWN_FIRST_WORD)
 
 
 def choose(order: Sequence[Standing], manner: FirstAsked) -> Choice:
@@ -105,8 +120,8 @@ def _why_not(first: Standing, best: Standing) -> str:
     return max(lost, key=lambda sentence: lost[sentence])
 
 
-def _pace(one: Standing) -> float:
-    return max(one.rtt, one.first_word or 0.0)
+def _pace(one: Standing, unknown: float = 0.0) -> float:
+    return max(one.rtt, unknown if one.first_word is None else one.first_word)
 
 
 def _round(seconds: float) -> int:

@@ -17,7 +17,7 @@ from qvac_core.codec import Address
 from qvac_core.codec.key_text import short_key
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, TranslationWish
 from qvac_core.core.chat_parameters import generation_params, longest, response_format, with_instructions
-from qvac_core.core.choosing import Standing
+from qvac_core.core.choosing import Standing, standing_as_told
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.guest_terms import guest_terms
@@ -280,7 +280,7 @@ class Contacts:
         self._listed_at[key] = asyncio.get_running_loop().time()
         self._listeners[key] = tuple(entry for entry in listed if "transcribe" in entry.abilities)
         self._translators[key] = translators_of(listed)
-        return tuple(_offer(entry) for entry in listed if "chat" in entry.abilities)
+        return tuple(remote_model(entry) for entry in listed if "chat" in entry.abilities)
 
     def speech_models(self) -> tuple[SpeechChoice, ...]:
         """Of the providers that are connected."""
@@ -417,17 +417,9 @@ class Contacts:
         )
         offer = _choose(entry, target.model) if entry.models else RemoteModel(target.model, target.model)
         refused = self._refused_until.get(key, 0.0) - asyncio.get_running_loop().time()
-        return Standing(
-            target,
-            entry.name,
-            away=self.is_away(key),
-            connected=entry.state == "online" and not closed,
-            wait=max(offer.wait_ms / 1000, refused, 0.0),
-            loaded=offer.loaded or not offer.sha256,  # one that does not tell
-            size_bytes=offer.size_bytes,
-            rtt=(entry.rtt_ms or 0.0) / 1000,
-            sha256=offer.sha256,
-            source=offer.source,
+        told = standing_as_told(target, entry, offer)
+        return replace(
+            told, away=self.is_away(key), connected=told.connected and not closed, wait=max(told.wait, refused)
         )
 
     def has_model(self, target: Target, model_sha256: str) -> bool:
@@ -747,7 +739,8 @@ def _choose(entry: ProviderEntry, model: str) -> RemoteModel:
     return next((offer for offer in entry.models if offer.loaded), entry.models[0])
 
 
-def _offer(entry: ModelEntry) -> RemoteModel:
+def remote_model(entry: ModelEntry) -> RemoteModel:
+    """A line of a provider's list, with a name that people read."""
     return RemoteModel(
         _title(entry.name),
         entry.name,

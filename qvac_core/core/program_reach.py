@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from msgspec import UNSET, UnsetType
 
 from qvac_core.core.answering import Edges
-from qvac_core.core.choosing import Standing, seconds_to_answer
-from qvac_core.core.contacts import CONTEXT_TOKENS, Contacts
+from qvac_core.core.choosing import seconds_to_answer, standing_as_told
+from qvac_core.core.contacts import CONTEXT_TOKENS, Contacts, remote_model
 from qvac_core.core.heard_elsewhere import Listeners, heard_to_the_end
 from qvac_core.core.machine import THIS_MACHINE, Machine
 from qvac_core.core.speech import Speech
@@ -82,7 +82,6 @@ from qvac_core.engines.library import Library
 from qvac_core.engines.speech import AudioFile, Segment, TranscriptionEvent
 from qvac_core.engines.speech import Finished as HeardOut
 from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
-from qvac_core.models import by_name, model_title
 from qvac_core.tasks import TaskOwner
 
 LIST_FRESH = 5.0  # seconds for which a provider's list of models is taken as it was
@@ -190,26 +189,17 @@ class ProgramReach:
         return tuple(self._offer(entry, model) for model in (listed.models if listed is not None else None) or ())
 
     def _offer(self, entry: ProviderEntry, model: ModelEntry) -> Offer:
-        known = by_name(model.name)
+        told = remote_model(model)
         return Offer(
             provider_key=entry.public_key,
             machine=entry.name,
-            name=model_title(known.file if known is not None else model.name),
+            name=told.name,
             source=model.name,
             abilities=tuple(model.abilities),
             sha256=model.sha256,
             context_tokens=model.context_tokens,
             loaded=model.loaded,
-            seconds=seconds_to_answer(
-                Standing(
-                    Target(entry.public_key, model.name),
-                    entry.name,
-                    wait=float(model.wait_ms) / 1000,
-                    loaded=model.loaded or not model.sha256,
-                    size_bytes=model.size_bytes,
-                    rtt=(entry.rtt_ms or 0.0) / 1000,
-                )
-            ),
+            seconds=seconds_to_answer(standing_as_told(Target(entry.public_key, model.name), entry, told)),
             rtt_ms=entry.rtt_ms,
             online=entry.state == "online",
             path=entry.path,

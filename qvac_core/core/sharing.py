@@ -541,7 +541,7 @@ class Sharing:
         if event.place:
             others = self._active.values()
             running = [r.turn_at for r in others if r.model == known.model and not r.place and r.id != event.id]
-            slots = next((m.slots for m in self._machine.shared_models() if m.name == known.model), 1)
+            slots = self._slots_of(known.model)
             until = self._waiting.turn_at(known.model, event.place, running, slots, now)
         request = replace(known, place=event.place, wait_until=until, turn_at=0.0 if event.place else now)
         self._active[event.id] = request
@@ -555,13 +555,19 @@ class Sharing:
         """Seconds until a new answer of it would have its turn: 0 where a slot is free, an estimate where none is."""
         mine = [one for one in self._active.values() if one.model == model and one.method in _COMPUTED]
         running = [request.turn_at for request in mine if not request.place]
-        slots = next((m.slots for m in self._machine.shared_models() if m.name == model), 1)
-        if len(running) < max(1, slots):
+        if not running:
+            return 0.0
+        slots = self._slots_of(model)
+        if len(running) < slots:
             return 0.0
         now, place = time.time(), len(mine) - len(running) + 1
         until = self._waiting.turn_at(model, place, running, slots, now)
-        wait = until - now if until is not None else place * UNKNOWN_ANSWER / max(1, slots)
+        wait = until - now if until is not None else place * UNKNOWN_ANSWER / slots
         return max(LEAST_WAIT, wait)
+
+    def _slots_of(self, model: str) -> int:
+        """How many answers of it are computed at once."""
+        return max(1, next((m.slots for m in self._machine.shared_models() if m.name == model), 1))
 
     async def _tell_access(self) -> None:
         self._hub.emit(AccessChanged(await self.rules()))

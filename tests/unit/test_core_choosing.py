@@ -13,13 +13,15 @@ from qvac_core.core.choosing import (
     CLEARLY,
     LOAD_RATE,
     LOAD_SECONDS,
+    MOST_WAIT,
     UNKNOWN_FIRST_WORD,
     Standing,
     choose,
     same_model,
     seconds_to_answer,
+    standing_as_told,
 )
-from qvac_core.core.state import Target
+from qvac_core.core.state import ProviderEntry, RemoteModel, Target
 from qvac_core.store.settings import FirstAsked
 
 ONE, OTHER = "aa" * 32, "bb" * 32
@@ -148,3 +150,13 @@ def test_more_waiting_at_all_others_never_takes_a_question_away(
     chosen = choose(order, manner).target
     later = [one if one.target == chosen else replace(one, wait=one.wait + more) for one in order]
     assert choose(later, manner).target == chosen
+
+
+@pytest.mark.parametrize(
+    ("wait_ms", "seconds"), [(0.0, 0.0), (2500.0, 2.5), (-5.0, 0.0), (1e300, MOST_WAIT), (math.inf, MOST_WAIT)]
+)
+def test_a_wait_is_what_a_provider_says_within_a_day(wait_ms: float, seconds: float) -> None:
+    entry = ProviderEntry(STUDIO.target.provider_key, "Studio", "online", 40.0)
+    told = standing_as_told(STUDIO.target, entry, RemoteModel("Smol", "SMOL", sha256=ONE, wait_ms=wait_ms))
+    assert (told.wait, told.rtt, told.connected, told.loaded) == (seconds, 0.04, True, False)
+    assert choose((told, WORKSHOP), SAME).target in (told.target, WORKSHOP.target)

@@ -127,7 +127,7 @@ async def test_how_a_chat_reaches_its_provider_and_asks() -> None:
         for each in (options, plain):
             chat = chat_of(each, SimpleNamespace(consumer=consumer))
             chat.model_id, chat.history = loaded.model_id, ASK
-            await (await _start(chat, "")).text
+            await (await _start(chat)).text
         asked = [request.sampling for request in room.pool.model.requests]
         assert (asked[0].temp, asked[0].predict) == (0.5, 9)
         assert (asked[1].temp, asked[1].predict) == (None, 2048)
