@@ -247,6 +247,7 @@ def _watch_over_a_fork(descriptors: list[int]) -> None:
         os.dup2(descriptor, standard)
         os.close(descriptor)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where these tests run under nohup
 
 
 def _run(module: str, arguments: list[str]) -> int | None:
