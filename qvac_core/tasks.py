@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from qvac_core.errors import QvacError
@@ -84,6 +85,38 @@ class TaskOwner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def beside(
+    helper: Coroutine[Any, Any, None], quiet: tuple[type[Exception], ...] = ()
+) -> AsyncIterator[asyncio.Task[None]]:
+    """`helper` runs while the block does, and is cancelled and awaited at the block's end.
+
+    What it raises ends the block and comes out of it, in place of what the block waits for: else a watch that broke
+    would watch no more, and nobody would know. quiet: after these the block goes on without it.
+    """
+    block = asyncio.current_task()
+    assert block is not None
+    cancelling, failed, over = block.cancelling(), list[BaseException](), False
+
+    def done(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, quiet) and not over:
+            failed.append(error)
+            block.cancel()
+
+    task = asyncio.get_running_loop().create_task(helper)
+    task.add_done_callback(done)
+    try:
+        yield task
+    except asyncio.CancelledError:
+        if failed and block.uncancel() <= cancelling:
+            raise failed[0] from None
+        raise
+    finally:
+        over = True
+        await leave(task)
 
 
 async def leave(*tasks: asyncio.Future[Any]) -> None:

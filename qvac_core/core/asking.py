@@ -50,7 +50,7 @@ from qvac_core.delegation.failures import Reason
 from qvac_core.delegation.life_signs import stopped_answering
 from qvac_core.errors import DelegationError, QvacError
 from qvac_core.store.settings import ChatSettings, FirstAsked
-from qvac_core.tasks import TaskOwner
+from qvac_core.tasks import TaskOwner, beside
 
 # How long nothing may come of a provider before who goes on begins the answer anew (seconds).
 ANEW_SECONDS = 3.0
@@ -256,12 +256,10 @@ class Asking:
         run.message = replace(run.message, stats=asked)
         try:
             async with asyncio.timeout(None) as run.patience:
-                watching = asyncio.create_task(self._notice_silence(run, question, waiting))
                 try:
-                    await self._stream(self._remote, run, question, begun)
+                    async with beside(self._notice_silence(run, question, waiting)):
+                        await self._stream(self._remote, run, question, begun)
                 finally:
-                    watching.cancel()
-                    await asyncio.wait({watching})
                     self._forget_second(run)
                     if run.first_at and begun is None:
                         self._first_words.came(key, run.first_at - run.asked_at)

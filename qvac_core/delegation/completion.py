@@ -45,6 +45,7 @@ from qvac_core.errors import (
     QvacError,
     RemoteProtocolError,
 )
+from qvac_core.tasks import beside
 
 logger = logging.getLogger(__name__)
 
@@ -278,9 +279,9 @@ class Completion:
     # --- Receiving --------------------------------------------------------------------------------------------
 
     async def _pump(self) -> None:
-        keeping = asyncio.create_task(self._keep_alive())
         try:
-            await self._receive()
+            async with beside(self._keep_alive()):
+                await self._receive()
         except TimeoutError:
             await self._fail_idle()
         except ProviderError as error:
@@ -290,8 +291,6 @@ class Completion:
             self._stream.destroy()
             self._finish(error)
         finally:
-            keeping.cancel()
-            await asyncio.wait({keeping})
             self._stream.destroy()
             self._finish(InferenceCancelled("The answer was left before its end."))
 

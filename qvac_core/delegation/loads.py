@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Coroutine
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import UNSET, UnsetType
 
@@ -56,6 +55,7 @@ from qvac_core.delegation.rpc_streams import IncomingRequest, OutgoingStream
 from qvac_core.engines.interface import LibraryModel, LoadProgress
 from qvac_core.engines.projectors import names_projector
 from qvac_core.errors import ConnectionClosed, QvacError
+from qvac_core.tasks import beside
 
 # 0.16.0 dist/server/rpc/progress-throttle.js: one write per 150 ms, and at most 100 lines held back.
 PROGRESS_SECONDS = 0.15
@@ -167,7 +167,8 @@ async def _hold(
                 await parts.held.hold(known)
                 return
             progress = ProgressLines(stream, _download_key(message.model_src), known.model.size_bytes)
-            await _beside(progress.run(), parts.held.hold(known, progress.report))
+            async with beside(progress.run(), quiet=(QvacError,)):  # one whose stream is gone
+                await parts.held.hold(known, progress.report)
             await progress.flush()
     except TimeoutError:
         if live.owner_stop is not None:
@@ -175,18 +176,6 @@ async def _hold(
         if live.ending is not None:
             raise Rejection(Code.INFERENCE_CANCELLED, "Loading was cancelled.") from None
         raise Rejection(Code.MODEL_LOAD_FAILED, "Loading the model took too long.") from None
-
-
-async def _beside(helper: Coroutine[Any, Any, None], main: Awaitable[object]) -> None:
-    """Await `main` while `helper` runs; a helper whose stream is gone ends quietly."""
-    task = asyncio.create_task(helper)
-    try:
-        await main
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, QvacError):
-            raise error
 
 
 def _lookup(parts: LoadParts, message: AnyLoad) -> Known:

@@ -52,7 +52,7 @@ from qvac_core.engines.speech import (
     TranscriptionEvent,
 )
 from qvac_core.errors import ConnectionClosed, ModelError, ProviderError, QvacError
-from qvac_core.tasks import leave
+from qvac_core.tasks import beside, leave
 
 T = TypeVar("T")
 
@@ -408,19 +408,15 @@ class RemoteLive:
                 self._waiting -= len(data)
             upload.end()
 
-        sending = asyncio.create_task(send())
         try:
-            async for reply in watched(self._connection, answer):
-                if isinstance(reply, TranscribeStreamLine) and self._take(reply):
-                    return
+            async with beside(send(), quiet=(QvacError,)):  # the answer says why nothing more goes out
+                async for reply in watched(self._connection, answer):
+                    if isinstance(reply, TranscribeStreamLine) and self._take(reply):
+                        return
             self._fail(ProviderError("The provider ended the live transcript before its end."))
         except QvacError as error:
             self._fail(error)
         finally:
-            sending.cancel()
-            await asyncio.wait({sending})
-            if not sending.cancelled():
-                sending.exception()  # the answer says why nothing more goes out
             answer.destroy()
 
     def _take(self, line: TranscribeStreamLine) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -52,6 +51,7 @@ from qvac_core.engines.speech import (
 )
 from qvac_core.errors import DelegationError, QvacError
 from qvac_core.lazy import Lazy
+from qvac_core.tasks import beside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -217,25 +217,23 @@ async def transcribe_live(
         meter_ms=_number(message.vad_run_interval_ms, METER_MS),
     )
     live = LiveTranscription(await parts.running_model(), options, owner=parts.owner)
-    reading = asyncio.create_task(_feed(live, work, sound, known.config.audio_format, most, parts.check))
     try:
-        async for event in live:
-            if isinstance(event, LiveFinished):
-                await reading
-                return TranscribeStreamLine(
-                    done=True,
-                    stats=TranscribeStats(audio_duration=event.audio_ms),
-                    language=event.language if parts.is_ours else UNSET,
-                )
-            line = _live_line(event, message)
-            if line is not None:
-                await write(line)
+        async with beside(_feed(live, work, sound, known.config.audio_format, most, parts.check)) as reading:
+            async for event in live:
+                if isinstance(event, LiveFinished):
+                    await reading
+                    return TranscribeStreamLine(
+                        done=True,
+                        stats=TranscribeStats(audio_duration=event.audio_ms),
+                        language=event.language if parts.is_ours else UNSET,
+                    )
+                line = _live_line(event, message)
+                if line is not None:
+                    await write(line)
     except DelegationError as error:
         raise _told(error) from error
     finally:
-        reading.cancel()
         await live.close()
-        await asyncio.wait({reading})
     raise AssertionError("a live transcript ended without its last event")
 
 

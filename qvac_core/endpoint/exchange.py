@@ -13,6 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 from qvac_core.endpoint.faults import Fault
+from qvac_core.tasks import beside, leave
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,7 +47,6 @@ class Exchange:
         self.extra: dict[str, str] = {}  # headers of whatever is answered
         self.started = False
         self.read = False  # its body
-        self._left = False
 
     # --- What comes
 
@@ -82,25 +82,14 @@ class Exchange:
     @asynccontextmanager
     async def unless_left(self) -> AsyncIterator[None]:
         """Cancels what is inside when the program goes away, and raises Left then. Its body has been read."""
-        task = asyncio.current_task()
-        assert task is not None
 
         async def watch() -> None:
             while (await self._receive())["type"] != "http.disconnect":
                 pass
-            self._left = True
-            task.cancel()
+            raise Left
 
-        watching = asyncio.create_task(watch())
-        try:
+        async with beside(watch()):
             yield
-        except asyncio.CancelledError:
-            if self._left and task.uncancel() == 0:
-                raise Left from None
-            raise
-        finally:
-            watching.cancel()
-            await asyncio.wait({watching})
 
     # --- What goes
 
@@ -192,10 +181,7 @@ async def paced(parts: AsyncGenerator[T, None], seconds: float = COMMENT_EVERY) 
                 except TimeoutError:
                     yield None
     finally:
-        making.cancel()
-        await asyncio.wait({making})
-        if not making.cancelled():
-            making.exception()
+        await leave(making)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

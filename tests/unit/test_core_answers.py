@@ -17,6 +17,7 @@ from qvac_core.errors import ConnectionClosed
 from qvac_core.store.folders import DataDir
 from qvac_core.store.settings import ChatSettings
 from qvac_core.store.store import Store
+from tests.limits import EVENT
 from tests.unit.test_core_chats import REMOTE, STATS, Scene, Scripted
 
 BEGAN, GOES_ON = Began("aa", continues=False), Began("aa", continues=True)
@@ -102,6 +103,24 @@ async def test_leaving_early_stops_whoever_answers(store: Store) -> None:
             if isinstance(event, AnswerTokens):
                 break
     assert remote.left and (stream.message.text, stream.message.status) == ("One ", "stopped")
+    await terminal.close()
+
+
+async def test_a_mistake_in_the_watch_over_a_provider_ends_the_answer_with_its_cause(store: Store) -> None:
+    """Else nobody would notice that the provider says nothing any more, and the answer would stand for ever."""
+    remote = Scripted(BEGAN, "One ", None)
+    terminal = Terminal(store, remote, Scripted())
+
+    def broken(provider_key: str) -> float:
+        raise ZeroDivisionError
+
+    remote.quiet = broken  # type: ignore[method-assign]
+    stream = terminal.answers.ask(REMOTE, QUESTION)
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(EVENT), stream:
+            async for _ in stream:
+                pass
+    assert remote.left and (stream.message.text, stream.message.status) == ("One ", "failed")
     await terminal.close()
 
 
