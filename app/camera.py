@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from PySide6.QtGui import QImage
 
 from app.i18n import later, tr
 from qvac_core.errors import QvacError
+from qvac_core.late_dataclass import dataclass
 from qvac_core.lazy import Lazy
 
 if TYPE_CHECKING:

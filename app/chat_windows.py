@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, QSize, QTimer
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import QWidget
 from app.tasks import Tasks
 from app.window_place import place_of, put_back
 from qvac_core.errors import QvacError
+from qvac_core.late_dataclass import dataclass
 
 if TYPE_CHECKING:
     from app.chat_window import ChatWindow

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QCoreApplication, QObject, Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtSvg import QSvgRenderer
+
+from qvac_core.late_dataclass import dataclass
 
 LONGEST, DEEPEST = 600, 6
 KEPT = 2_000  # formulas

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +12,7 @@ from app.words import size
 from qvac_core.core.state import ErrorInfo
 from qvac_core.engines.pictures import PICTURE_BYTES, inspect
 from qvac_core.errors import ModelError
+from qvac_core.late_dataclass import dataclass
 
 MOST_TEXT = 1_000_000
 """Bytes of a text file: some 300,000 tokens, more than any model of the catalog takes in."""

@@ -16,13 +16,13 @@ import stat
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 from qvac_core.errors import StoreError
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.disk import write_atomically
 from qvac_core.store.folders import DataDir, InstanceLock
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from app.i18n import later, tr
 from qvac_core.engines.language_names import language_name
+from qvac_core.late_dataclass import dataclass
 
 NAMES = {
     "ar": later("Arabic"),

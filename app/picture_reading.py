@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from qvac_core.codec.key_text import KeyCheck, KeyText, read_key
 from qvac_core.engines.pictures import PICTURE_BYTES
 from qvac_core.errors import QvacError
 from qvac_core.frozen import COMMAND, executable, is_frozen
+from qvac_core.late_dataclass import dataclass
 from qvac_core.lazy import Lazy
 
 if TYPE_CHECKING:

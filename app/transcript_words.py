@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from app.words import whole_duration
 from qvac_core.core.state import Message, TranscriptProgress
 from qvac_core.core.transcript import HandedOver, Transcript, TranscriptLine
 from qvac_core.errors import StoreError
+from qvac_core.late_dataclass import dataclass
 
 
 class Form(Enum):

@@ -6,7 +6,6 @@ Menus of trays are plain text: names of people are cut to a line, and what stran
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -23,6 +22,7 @@ from qvac_core.core.state import (
     SharingPhase,
     SharingState,
 )
+from qvac_core.late_dataclass import dataclass
 
 NAME = 40  # letters of a name in a menu
 MORNING = 8  # o'clock

@@ -9,13 +9,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from PySide6.QtCore import QObject, Qt, Signal
 
 from app.audio.hearing import Hearing, State
+from qvac_core.late_dataclass import dataclass
 
 TICK = 0.05
 LOOK_EVERY = 1.0

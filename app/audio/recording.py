@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from app.core_words import told
 from app.i18n import tr
 from qvac_core.errors import QvacError
 from qvac_core.frozen import COMMAND, executable, is_frozen
+from qvac_core.late_dataclass import dataclass
 
 OPTION = "--sound-reader"
 SOUND, PEAKS = "sound", "peaks"

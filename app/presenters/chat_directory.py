@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from app.i18n import tr
 from app.presenters.chat_words import THIS_MACHINE
 from qvac_core.core.state import Message, ProviderEntry, SharedModel, Target
+from qvac_core.late_dataclass import dataclass
 from qvac_core.models import by_name, model_title
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from app.i18n import later, tongue, tr
 from qvac_core.core.state import Conversation, Hit
+from qvac_core.late_dataclass import dataclass
 
 DRAFT = later("draft")
 UNTITLED = later("New conversation")

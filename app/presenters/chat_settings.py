@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from app.tasks import Tasks
 from qvac_core.core.error_text import describe
 from qvac_core.core.state import ConversationsChanged, CoreEvent, Parameters, Preset, PresetsChanged, Target
 from qvac_core.errors import QvacError
+from qvac_core.late_dataclass import dataclass
 
 if TYPE_CHECKING:
     from app.presenters.chat import ChatPresenter

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ from qvac_core.core.state import (
 from qvac_core.core.tool_turns import settled, with_use
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.errors import QvacError
+from qvac_core.late_dataclass import dataclass
 from qvac_core.models import DEFAULT_SMALL_MODEL
 
 Work = Coroutine[Any, Any, object]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from app.i18n import listed, tr
 from qvac_core.core.state import Target
+from qvac_core.late_dataclass import dataclass
 
 
 class RowKind(Enum):

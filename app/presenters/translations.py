@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtCore import QLocale, QObject, Signal
 
@@ -21,6 +21,7 @@ from qvac_core.core.state import (
     TranslationChanged,
 )
 from qvac_core.errors import QvacError
+from qvac_core.late_dataclass import dataclass
 
 LANGUAGE_SETTING = "translation_language"
 NOBODY = Target()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
@@ -15,6 +14,7 @@ from app.widgets.button import Button
 from app.widgets.status_line import StatusLine
 from app.words import size
 from qvac_core.core.state import SharedModel, Target
+from qvac_core.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QWidget
@@ -18,6 +17,7 @@ from app.widgets.button import Button
 from app.widgets.status_line import StatusLine
 from app.words import whole_duration
 from qvac_core.core.state import ProviderEntry
+from qvac_core.late_dataclass import dataclass
 
 TICK_MS = 1000
 BACK_MS = 4000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtGui import QClipboard, QGuiApplication
 
@@ -13,6 +13,7 @@ from app.presenters.chat_words import Cause, cause_of, default_model
 from app.widgets.error_panel import Act
 from app.words import size
 from qvac_core.core.state import Message, Target
+from qvac_core.late_dataclass import dataclass
 
 MOST_MODELS = 2
 

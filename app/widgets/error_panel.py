@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
@@ -18,6 +17,7 @@ from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from qvac_core.core.state import ErrorInfo
+from qvac_core.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QTabBar, QWidget
@@ -11,6 +9,7 @@ from PySide6.QtWidgets import QTabBar, QWidget
 from app.i18n import listed, tr, trn
 from app.theme import Theme
 from app.widgets.focus import ring_after
+from qvac_core.late_dataclass import dataclass
 
 HEIGHT = 42
 PAD = 10  # at both sides of a tab's content, below which the underline runs too

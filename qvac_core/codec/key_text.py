@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from itertools import groupby
 
 from qvac_core.codec.key_links import invite_in, name_in
 from qvac_core.errors import IdentityError
+from qvac_core.late_dataclass import dataclass
 
 KEY_DIGITS = 64  # of hex, 32 bytes
 Z_BASE_32_LETTERS = 52

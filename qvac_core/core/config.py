@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.settings import ModelOptions, NetworkSettings, entrances
 
 if TYPE_CHECKING:

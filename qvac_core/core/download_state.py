@@ -5,9 +5,9 @@ Sizes in bytes, rates in bytes per second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.records import ErrorInfo
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.log_records import Contents as Contents
 from qvac_core.store.log_records import DayTotals as DayTotals
 from qvac_core.store.log_records import LogQuery as LogQuery

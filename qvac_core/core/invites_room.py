@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.records import InviteRecord as InviteRecord
 from qvac_core.store.records import KeyLimits
 

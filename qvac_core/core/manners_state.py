@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from qvac_core.core.pausing import PauseReason
+from qvac_core.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from qvac_core.errors import ModelError
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.settings import (
     LARGEST_CONTEXT,
     MOST_ANSWER_TOKENS,

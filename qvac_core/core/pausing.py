@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from qvac_core.late_dataclass import dataclass
 
 KEPT = "pause.until"  # of the settings: Unix seconds, "0" = until it is lifted, "" = no pause
 LATEST = 253_402_214_400.0  # Unix seconds: what lies behind the year 9999 no calendar can show

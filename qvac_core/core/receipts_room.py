@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.receipt_records import KeptReceipt as KeptReceipt
 from qvac_core.store.receipt_records import ReceiptQuery as ReceiptQuery
 from qvac_core.store.receipt_records import ReceiptSide as ReceiptSide

@@ -5,7 +5,6 @@ State flows one way (docs/architecture.md, "One core, one owner"): core → even
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,6 +12,7 @@ from qvac_core.core.manners_state import MannersChanged as MannersChanged
 from qvac_core.core.pausing import Pause as Pause
 from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged
+from qvac_core.late_dataclass import dataclass
 from qvac_core.lazy import exports
 from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation

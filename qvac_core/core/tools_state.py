@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.records import ToolServer
 from qvac_core.tools.health import Health, Unusable
 

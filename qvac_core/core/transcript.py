@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import msgspec
 from msgspec.structs import replace
+
+from qvac_core.late_dataclass import dataclass
 
 ROLE = "transcript"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qvac_core.errors import ModelError
+from qvac_core.late_dataclass import dataclass
 
 if TYPE_CHECKING:
     from qvac_core.engines.interface import ChatMessage

@@ -8,10 +8,10 @@ their sha256, models of Mozilla's public repository, and come from there, with i
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from qvac_core.late_dataclass import dataclass
 from qvac_core.models.source import canonical_source
 
 # Mozilla's repository at the commit that the checksums are of; the files lie in Git LFS, which is served from there.

@@ -6,10 +6,11 @@ Forms of docs/wire/qvac.md section 4. registry://hf is a path on Hugging Face.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from qvac_core.errors import ModelError
+from qvac_core.late_dataclass import dataclass
 
 HUGGING_FACE = "https://huggingface.co"
 SOURCE_LIMIT = 2048  # characters; longer than any address in use

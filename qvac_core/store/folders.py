@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -17,6 +16,7 @@ from typing import Final
 import platformdirs
 
 from qvac_core.errors import StoreError
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.disk import PRIVATE_FILE, make_folder, store_error
 
 APP_NAME: Final = "qvac-desktop"

@@ -22,13 +22,14 @@ import secrets
 import stat
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol
 
 from qvac_core.codec.key_text import parse_seed
 from qvac_core.errors import IdentityError
+from qvac_core.late_dataclass import dataclass
 from qvac_core.store.disk import create_once, store_error, write_atomically
 from qvac_core.store.folders import APP_NAME, DataDir
 

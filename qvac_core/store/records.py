@@ -5,10 +5,11 @@ The words for these things are those of docs/wire/qvac.md section 5 (statistics)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from qvac_core.codec import Address
+from qvac_core.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

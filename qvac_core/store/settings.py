@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 from qvac_core.codec import Address
 from qvac_core.codec.host_port import parse_host_port
 from qvac_core.errors import NetworkError
+from qvac_core.late_dataclass import dataclass
 
 LARGEST: Final = 2**31 - 1
 SMALLEST_CONTEXT, LARGEST_CONTEXT = 512, 1 << 20  # tokens of a chat

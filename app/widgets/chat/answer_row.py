@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAccessible
@@ -30,6 +29,7 @@ from app.widgets.label import Label
 from qvac_core.core.seams import can_go_on
 from qvac_core.core.state import Message
 from qvac_core.core.tool_turns import is_open
+from qvac_core.late_dataclass import dataclass
 
 FACE = 26
 ENDINGS = {"done": later("The answer is complete."), "stopped": later("The answer was stopped.")}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.widgets.chat.markdown import Block, GrowingText, open_fence, settled
 from qvac_core.core.seams import ANEW
 from qvac_core.core.state import ToolUse
+from qvac_core.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

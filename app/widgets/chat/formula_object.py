@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from PySide6.QtCore import QObject, QRect, QRectF, QSizeF
 from PySide6.QtGui import QFontInfo, QFontMetricsF, QPainter, QPyTextObject, QTextDocument, QTextFormat
 
 from app.formulas import Formula, renderer
 from app.theme import Theme
+from qvac_core.late_dataclass import dataclass
 
 PREFIX = "math:"
 SHALLOW = 0.3  # of the font's size: what hangs less below the line is painted into the room between lines

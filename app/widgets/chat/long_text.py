@@ -7,10 +7,10 @@ again at each key. What is shown is therefore bounded by letters and lines; what
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from app.i18n import trn
 from app.words import size
+from qvac_core.late_dataclass import dataclass
 
 LONGEST_LINE = 8_000
 VIEWER_LINE = 200

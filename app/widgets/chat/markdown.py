@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from app.widgets.chat import maths
+from qvac_core.late_dataclass import dataclass
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import monotonic
 
 from PySide6.QtCore import Qt, QTimer
@@ -16,6 +15,7 @@ from app.widgets.label import Label
 from app.widgets.own_font import keep_font
 from app.words import duration
 from qvac_core.core.state import ConnectionStage, Stage
+from qvac_core.late_dataclass import dataclass
 
 TICK_MS = 100
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import QRectF, Qt, Signal
@@ -28,6 +28,7 @@ from app.widgets.menu import Menu
 from app.words import size
 from qvac_core.core.state import Message
 from qvac_core.core.transcript import Transcript, read
+from qvac_core.late_dataclass import dataclass
 
 HEADER = 40
 PADDING = 14
