@@ -34,6 +34,7 @@ from qvac_core.core.state import (
     Parameters,
     Target,
 )
+from qvac_core.core.waiting_times import believed, rounded
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Delegate
@@ -355,6 +356,7 @@ class _There:
 
     def __init__(self, conversation: _Chat, calls: bool) -> None:
         self._conversation, self._calls = conversation, calls
+        self._place = 0
         self.final: CompletionFinal | None = None
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
@@ -365,11 +367,13 @@ class _There:
                 yield part
             self.final = await completion.final
 
-    def _placed(self, place: int) -> None:
-        output = self._conversation.output
-        output.event("queue", place=place)
-        if place:
-            output.note(f"The provider is busy with others: you are number {place} in line.")
+    def _placed(self, place: int, wait_ms: float) -> None:
+        output, wait = self._conversation.output, believed(wait_ms)
+        output.event("queue", place=place, waitMs=round(1000 * wait))
+        if place and place != self._place:
+            about = f", about {rounded(wait)} s" if wait else ""
+            output.note(f"The provider is busy with others: you are number {place} in line{about}.")
+        self._place = place
 
     @property
     def _connection(self) -> ProviderConnection | None:

@@ -37,6 +37,7 @@ from qvac_core.core.error_text import describe
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.receipts_room import ReceiptQuery, ReceiptSide
 from qvac_core.core.state import (
+    AnswerPlace,
     ConnectionStage,
     Conversation,
     DownloadChanged,
@@ -221,7 +222,7 @@ class ChatPresenter(QObject):
         return self.chats.stages
 
     @property
-    def places(self) -> dict[str, int]:
+    def places(self) -> dict[str, AnswerPlace]:
         return self.chats.places
 
     @property

@@ -10,7 +10,8 @@ from enum import StrEnum
 from app.core_words import told
 from app.i18n import later, number, tr
 from app.words import duration, size, whole_duration
-from qvac_core.core.state import AnswerStats, ErrorInfo, ProviderEntry, SharedModel
+from qvac_core.core.state import AnswerPlace, AnswerStats, ErrorInfo, ProviderEntry, SharedModel
+from qvac_core.core.waiting_times import rounded
 from qvac_core.models import DEFAULT_SMALL_MODEL
 
 THIS_MACHINE = later("This machine")
@@ -64,6 +65,23 @@ _TITLES = {
     "All that this provider's owner gives its guests today is used up.": Cause.USED_UP,
     "Your time of speech for today is used up at this provider.": Cause.USED_UP,
 }
+
+
+def line_words(name: str, placed: AnswerPlace) -> str:
+    """Of an answer that waits for its turn at this provider."""
+    place, wait = number(placed.place), whole_duration(rounded(placed.wait)) if placed.wait else ""
+    if placed.place == 1 and wait:
+        return tr("{name} is busy with others. You are the next in line, in about {wait}.", name=name, wait=wait)
+    if placed.place == 1:
+        return tr("{name} is busy with others. You are the next in line.", name=name)
+    if wait:
+        return tr(
+            "{name} is busy with others. You are number {place} in line: about {wait}.",
+            name=name,
+            place=place,
+            wait=wait,
+        )
+    return tr("{name} is busy with others. You are number {place} in line.", name=name, place=place)
 
 
 def cause_of(error: ErrorInfo) -> Cause:

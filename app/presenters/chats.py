@@ -122,7 +122,7 @@ class Chats(QObject):
         self.providers: tuple[ProviderEntry, ...] = ()
         self.models: tuple[SharedModel, ...] = ()
         self.stages: dict[str, ConnectionStage] = {}  # the last one of each provider
-        self.places: dict[str, int] = {}  # of answers in the lines of their providers
+        self.places: dict[str, AnswerPlace] = {}  # of answers in the lines of their providers
         self.speech = Speech(core, self)
         self.dictation = Dictation(core, sound or SystemInput(), self)
         self.transcripts = Transcripts(core, self)
@@ -501,7 +501,7 @@ class Chats(QObject):
                 self.stages[event.provider_key] = event
                 self.stage_changed.emit(event)
             case AnswerPlace():
-                self.places[event.message_id] = event.place
+                self.places[event.message_id] = event
                 self.place_changed.emit(event.message_id)
             case DownloadChanged() if event.model == (self._wanted_model or DEFAULT_SMALL_MODEL.name):
                 # Others are the Library's. One that was paused there is shown there.

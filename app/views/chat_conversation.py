@@ -6,9 +6,9 @@ from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
-from app.i18n import number, tr
+from app.i18n import tr
 from app.presenters.chat import ChatPresenter
-from app.presenters.chat_words import stats_words, tokens
+from app.presenters.chat_words import line_words, stats_words, tokens
 from app.theme import Theme
 from app.views.chat_bar import ChatBar
 from app.views.chat_dictation import DictationView
@@ -246,10 +246,9 @@ class Conversation(QWidget):
         if self._is_silent(target.provider_key):
             return tr("Nothing comes from {name}.", name=self._presenter.target_name(target))
         name = self._presenter.target_name(target)
-        if target.provider_key and (place := self._presenter.places.get(message_id, 0)):
-            if place == 1:
-                return tr("{name} is busy with others. You are the next in line.", name=name)
-            return tr("{name} is busy with others. You are number {place} in line.", name=name, place=number(place))
+        placed = self._presenter.places.get(message_id)
+        if target.provider_key and placed is not None and placed.place:
+            return line_words(name, placed)
         stage = self._presenter.stages.get(target.provider_key)
         provider = self._presenter.provider(target.provider_key)
         if provider is not None and provider.state == "waking":

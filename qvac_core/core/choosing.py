@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qvac_core.core.state import ProviderEntry, RemoteModel, Target
+from qvac_core.core.waiting_times import believed, rounded
 from qvac_core.store.settings import FirstAsked
 
 # Somebody else has to be sooner by so many seconds, and by such a part of the first one's: all of this is estimated.
@@ -22,7 +23,6 @@ LOAD_SECONDS: Final = 1.0
 LOAD_RATE: Final = 1e9
 # Of a provider whose answers nobody here has seen yet.
 UNKNOWN_FIRST_WORD: Final = 0.5
-MOST_WAIT: Final = 86_400.0  # seconds: a stranger may tell of any wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def standing_as_told(target: Target, entry: ProviderEntry, model: RemoteModel) -
         target,
         entry.name,
         connected=entry.state == "online",
-        wait=min(max(0.0, model.wait_ms / 1000), MOST_WAIT),
+        wait=believed(model.wait_ms),
         loaded=model.loaded or not model.sha256,  # one that does not tell
         size_bytes=model.size_bytes,
         rtt=(entry.rtt_ms or 0.0) / 1000,
@@ -113,7 +113,7 @@ def _loading(one: Standing) -> float:
 def _why_not(first: Standing, best: Standing) -> str:
     """What costs most there."""
     lost = {
-        f"{first.name} has a line of about {_round(first.wait)} s.": first.wait - best.wait,
+        f"{first.name} has a line of about {rounded(first.wait)} s.": first.wait - best.wait,
         f"{first.name} would have to load the model.": _loading(first) - _loading(best),
         f"{first.name} is slower now.": _pace(first) - _pace(best),
     }
@@ -122,9 +122,3 @@ def _why_not(first: Standing, best: Standing) -> str:
 
 def _pace(one: Standing, unknown: float = 0.0) -> float:
     return max(one.rtt, unknown if one.first_word is None else one.first_word)
-
-
-def _round(seconds: float) -> int:
-    """An estimate, and not more exact than one."""
-    step = 1 if seconds < 10 else 5 if seconds < 60 else 30
-    return max(1, round(seconds / step) * step)

@@ -36,6 +36,7 @@ from qvac_core.core.state import (
     Stage,
     Target,
 )
+from qvac_core.core.waiting_times import believed
 from qvac_core.core.waking import Sleepers
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.connection import ProviderConnection
@@ -493,7 +494,9 @@ class Contacts:
         first_token: float | None = None
         key = question.target.provider_key
         completion, began = await self._start(question)
-        completion.when_placed(lambda place: self._events.emit(AnswerPlace(question.answer_id, place)))
+        completion.when_placed(
+            lambda place, wait_ms: self._events.emit(AnswerPlace(question.answer_id, place, believed(wait_ms)))
+        )
         async with completion:
             yield began
             entry = self._entries.get(key)

@@ -130,6 +130,7 @@ class Sharing:
             claims=self.invites,
             receipts=receipts,
             managed=self,
+            expected_wait=self._wait_of,
             greeting=self._greeting,
             public_key=key_pair.public_key,
         )
@@ -537,15 +538,24 @@ class Sharing:
         if known is None:
             return
         now = time.time()
-        until: float | None = None
-        if event.place:
-            others = self._active.values()
-            running = [r.turn_at for r in others if r.model == known.model and not r.place and r.id != event.id]
-            slots = self._slots_of(known.model)
-            until = self._waiting.turn_at(known.model, event.place, running, slots, now)
-        request = replace(known, place=event.place, wait_until=until, turn_at=0.0 if event.place else now)
+        request = replace(known, place=event.place, turn_at=0.0 if event.place else now)
+        request = replace(request, wait_until=self._turn_of(request, now))
         self._active[event.id] = request
         self._hub.emit(RequestProgressed(request))
+
+    def _turn_of(self, request: ActiveRequest, now: float) -> float | None:
+        """Unix seconds at which it may have its turn. None: it has it, or nobody can tell."""
+        if not request.place:
+            return None
+        others = [one for one in self._active.values() if one.model == request.model and one.id != request.id]
+        running = [one.turn_at for one in others if not one.place]
+        return self._waiting.turn_at(request.model, request.place, running, self._slots_of(request.model), now)
+
+    def _wait_of(self, id: str) -> float:
+        """What a guest in the line is told, seconds; 0 where nobody can tell."""
+        now, request = time.time(), self._active.get(id)
+        until = self._turn_of(request, now) if request is not None else None
+        return 0.0 if until is None else max(LEAST_WAIT, until - now)
 
     async def _seen(self, public_key: str) -> None:
         await self._run(self._store.access_list.seen, public_key, time.time())

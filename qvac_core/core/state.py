@@ -381,10 +381,14 @@ class ConnectionStage:
 
 @dataclass(frozen=True, slots=True)
 class AnswerPlace:
-    """An answer waits for its turn at a provider. place: in the line, 1 = next, 0 = its turn has come."""
+    """An answer waits for its turn at a provider. place: in the line, 1 = next, 0 = its turn has come.
+
+    wait: seconds until then, as its provider says; 0 where it does not.
+    """
 
     message_id: str
     place: int
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

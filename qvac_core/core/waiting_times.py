@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 REMEMBERED = 12  # answers of a model
+MOST_WAIT = 86_400.0  # seconds that are believed of what a provider says
 
 
 class WaitingTimes:
@@ -29,3 +30,14 @@ class WaitingTimes:
         ends = sorted(max(now, since + usual) for since in running_since)[: max(1, slots)] or [now]
         rounds, last = divmod(place - 1, len(ends))
         return ends[last] + rounds * usual
+
+
+def believed(wait_ms: float) -> float:
+    """What a provider says of a wait, in seconds: a stranger may say anything."""
+    return min(max(0.0, wait_ms / 1000), MOST_WAIT)
+
+
+def rounded(seconds: float) -> int:
+    """An estimate, and not more exact than one: whole seconds, at least 1."""
+    step = 1 if seconds < 10 else 5 if seconds < 60 else 30
+    return max(1, round(seconds / step) * step)

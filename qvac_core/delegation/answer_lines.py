@@ -20,7 +20,10 @@ STILL_HERE_SECONDS = 10.0
 
 
 class AnswerLines:
-    """stall_seconds: how long a reader may take nothing; then `drop` ends its connection."""
+    """stall_seconds: how long a reader may take nothing; then `drop` ends its connection.
+
+    place_line: what a consumer of ours is told of its place in the line; None: another one, which is told nothing.
+    """
 
     def __init__(
         self,
@@ -28,13 +31,13 @@ class AnswerLines:
         live: LiveRequest,
         *,
         stall_seconds: float,
-        tells_places: bool,
+        place_line: Callable[[int], QueueLine] | None,
         drop: Callable[[], None],
     ) -> None:
         self._stream = stream
         self._live = live
         self._stall_seconds = stall_seconds
-        self._tells_places = tells_places
+        self._place_line = place_line
         self._drop = drop
         self._place = 0
         self._still_here: asyncio.TimerHandle | None = None
@@ -54,8 +57,8 @@ class AnswerLines:
     def on_place(self, place: int) -> None:
         """The place in the queue has changed; 0: it is being worked on."""
         self._place = place
-        if self._tells_places:
-            self._stream.write_soon(encode(QueueLine(place=place)) + b"\n")
+        if self._place_line is not None:
+            self._stream.write_soon(encode(self._place_line(place)) + b"\n")
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -68,7 +71,7 @@ class AnswerLines:
 
     def _say_later(self) -> None:
         self._be_silent()
-        if self._tells_places:
+        if self._place_line is not None:
             self._still_here = asyncio.get_running_loop().call_later(STILL_HERE_SECONDS, self._say)
 
     def _say(self) -> None:

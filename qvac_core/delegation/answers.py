@@ -31,7 +31,6 @@ from qvac_core.delegation.messages import (
     CompletionStream,
     ContentDelta,
     Event,
-    QueueLine,
     RawDelta,
     RawOutput,
     Stats,
@@ -331,7 +330,7 @@ class Answer:
         self._place = place
         self._parts.requests.placed(self._live, place)
         if self._parts.tells_places:
-            self._stream.write_soon(_line(QueueLine(place=place)))
+            self._stream.write_soon(_line(self._parts.requests.queue_line(self._live, place)))
 
     def _say_still_here_later(self) -> None:
         self._still_here = asyncio.get_running_loop().call_later(STILL_HERE_SECONDS, self._say_still_here)

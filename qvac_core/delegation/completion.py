@@ -121,7 +121,8 @@ class Completion:
         self.model_id = message.model_id
         self.connection = connection
         self.place: int | None = None
-        self._when_placed: Callable[[int], None] = lambda place: None
+        self.wait_ms = 0.0
+        self._when_placed: Callable[[int, float], None] = lambda place, wait_ms: None
         self.suspect = False
         self._idle_seconds = idle_seconds
         self._on_suspect = on_suspect
@@ -305,9 +306,9 @@ class Completion:
                     if self.finished:
                         idle.reschedule(loop.time() + END_SECONDS)
                 elif isinstance(reply, QueueLine):
-                    if reply.place != self.place:
-                        self.place = reply.place
-                        self._when_placed(reply.place)
+                    if (reply.place, reply.wait_ms) != (self.place, self.wait_ms):
+                        self.place, self.wait_ms = reply.place, float(reply.wait_ms)
+                        self._when_placed(self.place, self.wait_ms)
                 elif self.connection.hello is None:
                     raise RemoteProtocolError("the provider sent a line that does not belong to an answer")
         if not self.finished:
@@ -317,11 +318,14 @@ class Completion:
                 code=Code.COMPLETION_FAILED.value,
             )
 
-    def when_placed(self, call: Callable[[int], None]) -> None:
-        """`call` hears each place in the provider's line, the present one too: 1 is the next, 0 = it is its turn."""
+    def when_placed(self, call: Callable[[int, float], None]) -> None:
+        """`call` hears each place in the provider's line, the present one too: 1 is the next, 0 = it is its turn.
+
+        And the milliseconds until then, as the provider says; 0 where it does not.
+        """
         self._when_placed = call
         if self.place is not None:
-            call(self.place)
+            call(self.place, self.wait_ms)
 
     def _take(self, line: CompletionLine) -> None:
         if self.finished:

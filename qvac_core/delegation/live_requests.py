@@ -22,6 +22,7 @@ from qvac_core.delegation.events import (
     RequestStarted,
 )
 from qvac_core.delegation.failures import Code, Rejection
+from qvac_core.delegation.messages import QueueLine
 from qvac_core.delegation.owner_stops import OwnerStop
 from qvac_core.delegation.parts import RequestLog
 from qvac_core.delegation.rpc_streams import Gone
@@ -163,10 +164,12 @@ class LiveRequests:
         emit: Callable[[ProviderEvent], None],
         clock: Callable[[], float],
         on_ended: Callable[[LiveRequest, RequestEnded], None] = lambda request, ended: None,
+        expected_wait: Callable[[str], float] = lambda request_id: 0.0,
     ) -> None:
-        """on_ended: of what is logged, behind it."""
+        """on_ended: of what is logged, behind it. expected_wait: seconds until the turn of one in the line, by `id`."""
         self._log = log
         self._on_ended = on_ended
+        self._expected_wait = expected_wait
         self._emit = emit
         self._clock = clock
         self._requests: dict[str, LiveRequest] = {}
@@ -215,6 +218,11 @@ class LiveRequests:
             request.place = place
             request.began = self._clock()
             self._emit(RequestPlaced(request.id, place))
+
+    def queue_line(self, request: LiveRequest, place: int) -> QueueLine:
+        """What its guest is told of its place."""
+        seconds = self._expected_wait(request.id) if place else 0.0
+        return QueueLine(place=place, wait_ms=round(1000 * seconds))
 
     def keep_contents(self, request: LiveRequest, question: str, answer: str) -> None:
         """What was asked and answered, where its guest was told that this is kept."""

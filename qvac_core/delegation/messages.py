@@ -763,7 +763,7 @@ class CopyModelReply(Message, frozen=True, tag="copyModel"):
 class QueueLine(Message, frozen=True, tag="queue"):
     """To our own consumers, before the first line of an answer: its place, again when that changes, and now and then.
 
-    place 0: it is being worked on, its first token is not there yet.
+    place 0: it is being worked on, its first token is not there yet. wait_ms: until its turn, 0 where nobody can tell.
     """
 
     place: int

@@ -85,13 +85,15 @@ class Provider:
         claims: Claims | None = None,
         receipts: GivenReceipts | None = None,
         managed: Managed | None = None,
+        expected_wait: Callable[[str], float] = lambda request_id: 0.0,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """`wall_clock` gives Unix seconds. limits_of: bounds for one model, as they are now; None = `limits` for all.
 
         greeting: what is said of this provider, as it is now. copied: what guests may copy; None = nothing. claims:
         invites that keys may show; None = there are none. receipts: where they are signed; None = none are given.
-        managed: what the owner's own machines act on.
+        managed: what the owner's own machines act on. expected_wait: seconds until the turn of a request in the line,
+        by its id in the log; 0 where nobody can tell.
         """
         self.public_key = public_key
         self.paused = False
@@ -114,7 +116,9 @@ class Provider:
         self._claims = claims or NoClaims()
         self._blobs = BlobStore(self._limits)
         self._receipts = receipts or NoReceipts()
-        self.requests = LiveRequests(log, on_event, lambda: asyncio.get_running_loop().time(), self._give_receipt)
+        self.requests = LiveRequests(
+            log, on_event, lambda: asyncio.get_running_loop().time(), self._give_receipt, expected_wait
+        )
         self._service = Service(
             limits=self._limits,
             policy=policy,

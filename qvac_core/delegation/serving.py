@@ -668,7 +668,7 @@ class Session:
             stream,
             live,
             stall_seconds=self.limits.stall_seconds,
-            tells_places=self.tells_places,
+            place_line=(lambda place: self.requests.queue_line(live, place)) if self.tells_places else None,
             drop=self.drop,
         )
 

@@ -10217,6 +10217,14 @@
         <translation>{name} مشغول بآخرين. رقمك في الدور {place}.</translation>
     </message>
     <message>
+        <source>{name} is busy with others. You are number {place} in line: about {wait}.</source>
+        <translation>{name} مشغول بآخرين. رقمك في الدور {place}: حوالي {wait}.</translation>
+    </message>
+    <message>
+        <source>{name} is busy with others. You are the next in line, in about {wait}.</source>
+        <translation>{name} مشغول بآخرين. دورك هو التالي، خلال حوالي {wait}.</translation>
+    </message>
+    <message>
         <source>{name} is busy with others. You are the next in line.</source>
         <translation>{name} مشغول بآخرين. دورك هو التالي.</translation>
     </message>

@@ -9937,6 +9937,14 @@
         <translation>{name} ist mit anderen beschäftigt. Sie sind Nummer {place} in der Reihe.</translation>
     </message>
     <message>
+        <source>{name} is busy with others. You are number {place} in line: about {wait}.</source>
+        <translation>{name} ist mit anderen beschäftigt. Sie sind Nummer {place} in der Reihe: etwa {wait}.</translation>
+    </message>
+    <message>
+        <source>{name} is busy with others. You are the next in line, in about {wait}.</source>
+        <translation>{name} ist mit anderen beschäftigt. Sie sind als Nächstes dran, in etwa {wait}.</translation>
+    </message>
+    <message>
         <source>{name} is busy with others. You are the next in line.</source>
         <translation>{name} ist mit anderen beschäftigt. Sie sind als Nächstes an der Reihe.</translation>
     </message>

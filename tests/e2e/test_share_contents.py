@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qvac_core.core.receipts import check_file
 from qvac_core.core.receipts_room import ReceiptQuery, ReceiptSide, ReceiptState
-from qvac_core.core.state import LogEntry, ProvidersChanged, RequestEnded, RequestProgressed, Target
+from qvac_core.core.state import AnswerPlace, LogEntry, ProvidersChanged, RequestEnded, RequestProgressed, Target
 from tests.e2e.test_core import LONG, QUESTION, Watched, admitted, run
 
 
@@ -49,18 +49,21 @@ def test_a_request_in_the_line_is_shown_and_can_be_removed(small_model_path: Pat
         await owner.core.set_setting("sharing.slots", "1")
         conversation = await admitted(owner, guest, small_model_path)
         other = (await guest.core.new_conversation(await target_of(guest, conversation))).id
+        await guest.answer_of(await guest.core.ask(other, QUESTION))  # from now on it is known how long one takes
         running = await guest.core.ask(conversation, LONG)
         await owner.until(RequestProgressed, lambda event: event.request.tokens > 3)
         waiting = await guest.core.ask(other, QUESTION)
         placed = await owner.until(RequestProgressed, lambda event: event.request.place == 1)
-        assert placed.request.wait_until is None  # nothing has ended yet: nobody knows
+        assert placed.request.wait_until is not None
+        told = await guest.until(AnswerPlace, lambda event: event.message_id == waiting and event.place == 1)
+        assert told.wait > 0
         await owner.core.stop_request(placed.request.id)
         answer = await guest.answer_of(waiting)
         assert answer.error is not None and "out of the line" in answer.error.title
-        ended = await owner.until(RequestEnded)
-        assert (ended.entry.outcome, ended.entry.error) == ("stopped", "You removed it from the line.")
+        ended = await owner.until(RequestEnded, lambda event: event.entry.outcome == "stopped")
+        assert ended.entry.error == "You removed it from the line."
         await guest.core.stop_answer(running)
-        await owner.until(RequestEnded, lambda event: event.entry.outcome != "stopped")
+        await owner.until(RequestEnded, lambda event: event.entry.outcome == "cancelled")
 
     run(test, tmp_path)
 

@@ -328,6 +328,9 @@ def test_the_place_in_a_providers_line_is_told_until_it_is_ones_turn(open_chat: 
     for place, words in ((3, "You are number 3 in line."), (1, "You are the next in line.")):
         core.emit(AnswerPlace(answer.id, place))
         assert row.waiting.text().endswith(words)
+    for place, wait, words in ((2, 43.0, "number 2 in line: about 45 s."), (1, 95.0, "in about 1 min 30 s.")):
+        core.emit(AnswerPlace(answer.id, place, wait))
+        assert row.waiting.text().endswith(words)
     core.emit(AnswerPlace(answer.id, 0))
     assert row.waiting.text() == reading
     core.emit(AnswerPlace(answer.id, 2))

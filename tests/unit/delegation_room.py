@@ -89,6 +89,7 @@ async def provider_room(
     provider_key: bytes = PROVIDER_KEY,
     receipts: GivenReceipts | None = None,
     wall_clock: Callable[[], float] | None = None,
+    expected_wait: Callable[[str], float] = lambda request_id: 0.0,
 ) -> AsyncIterator[Room]:
     policy = AccessPolicy(admitting(CONSUMER_KEY) if rules is None else rules)
     pool, models, log = ScriptedPool(), OneShared(), MemoryLog()
@@ -104,6 +105,7 @@ async def provider_room(
         wall_clock=wall_clock or asyncio.get_running_loop().time,
         public_key=provider_key,
         receipts=receipts,
+        expected_wait=expected_wait,
     )
     async with asyncio.TaskGroup() as tasks:
         room = Room(provider, policy, pool, models, log, events, tasks, provider_key)

@@ -13,7 +13,6 @@ from qvac_core.core.choosing import (
     CLEARLY,
     LOAD_RATE,
     LOAD_SECONDS,
-    MOST_WAIT,
     UNKNOWN_FIRST_WORD,
     Standing,
     choose,
@@ -22,6 +21,7 @@ from qvac_core.core.choosing import (
     standing_as_told,
 )
 from qvac_core.core.state import ProviderEntry, RemoteModel, Target
+from qvac_core.core.waiting_times import MOST_WAIT
 from qvac_core.store.settings import FirstAsked
 
 ONE, OTHER = "aa" * 32, "bb" * 32

@@ -423,10 +423,25 @@ async def test_who_waits_for_a_slot_of_the_model_is_told_a_place() -> None:
         await asyncio.sleep(1)
         assert room.pool.model.most_running == room.pool.model.info.slots == 4
         assert [run.place for run in runs] == [None] * 4 + [1, 2]
-        heard: list[int] = []
-        runs[5].when_placed(heard.append)
+        heard: list[tuple[int, float]] = []
+        runs[5].when_placed(lambda place, wait_ms: heard.append((place, wait_ms)))
         await asyncio.gather(*(run.text for run in runs))
-        assert heard == [2, 1, 0]
+        assert heard == [(2, 0.0), (1, 0.0), (0, 0.0)]  # nobody said how long it takes
+        await consumer.close()
+
+
+async def test_who_waits_is_told_how_long_as_far_as_the_provider_knows() -> None:
+    left = iter([42.5, 30.0, 30.0, 7.0])
+    async with provider_room(limits=Limits(parallel=1), expected_wait=lambda _: next(left)) as room:
+        room.pool.model.words, room.pool.model.step = ["at last"], 35.0
+        consumer = room.consumer()
+        loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+        runs = [await consumer.completion(loaded.model_id, ASK) for _ in range(2)]
+        heard: list[tuple[int, float]] = []
+        runs[1].when_placed(lambda place, wait_ms: heard.append((place, wait_ms)))
+        await asyncio.gather(*(run.text for run in runs))
+        # Again every ten seconds, in which it grows shorter; what did not change is no news.
+        assert heard == [(1, 42_500.0), (1, 30_000.0), (1, 7_000.0), (0, 0.0)]
         await consumer.close()
 
 
