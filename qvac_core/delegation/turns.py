@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,6 @@ from qvac_core.delegation.failures import Reason, Rejection, by_policy
 PLACES_AT_ONCE = 64
 PLACES_SECONDS = 1.0
 FIRST_GUESS = 1.0  # seconds of a turn, before one has ended
-TINY = 1e-6  # seconds
 MEMORY = 0.1  # how much a turn that ended counts in what the next is expected to take
 REMEMBERED_KEYS = 4096  # that ask for nothing and had more than others; those that had least are forgotten first
 
@@ -56,6 +56,31 @@ class _Account:
     running: list[_Waiter] = field(default_factory=list)
 
 
+class _Crowd:
+    """Accounts by how many of theirs wait: who has most is found without a look at all of them."""
+
+    def __init__(self) -> None:
+        self._by_length: dict[int, dict[_Account, None]] = {}
+
+    def refile(self, account: _Account, before: int) -> None:
+        """The number that waits has changed from `before`."""
+        if before:
+            same = self._by_length[before]
+            del same[account]
+            if not same:
+                del self._by_length[before]
+        if account.waiting:
+            self._by_length.setdefault(len(account.waiting), {})[account] = None
+
+    def greediest(self) -> _Account | None:
+        """Of most that wait; of those that had most. None goes that goes first."""
+        for length in sorted(self._by_length, reverse=True):
+            others = [one for one in self._by_length[length] if not one.waiting[0].first]
+            if others:
+                return max(others, key=lambda one: one.had)
+        return None
+
+
 class Turns:
     """At most `parallel` turns at once, `queue_length` waiting, `queue_length_per_key` of them for one key.
 
@@ -84,6 +109,8 @@ class Turns:
         self._lanes: dict[str, int] = {}
         self._running = 0
         self._waiting = 0
+        self._crowd = _Crowd()
+        self._ranked: list[tuple[bool, float, int]] = []  # of those who waited when places were last told, in order
         self._number = 0
         self._even = 0.0  # what a key would have had that shared evenly: where one begins that waited for nothing
         self._expected = FIRST_GUESS
@@ -135,6 +162,7 @@ class Turns:
         self._open(waiter.public_key, account)
         account.waiting.append(waiter)
         self._waiting += 1
+        self._crowd.refile(account, len(account.waiting) - 1)
         self._tell_newcomer(waiter)
         try:
             await waiter.turn
@@ -158,8 +186,7 @@ class Turns:
             raise self._queue_full(message, self._seconds_to_place_of(public_key))
         if self._waiting < self._queue_length:
             return
-        others = [one for one in self._accounts.values() if one.waiting and not one.waiting[0].first]
-        greediest = max(others, key=lambda one: (len(one.waiting), one.had), default=None)
+        greediest = self._crowd.greediest()
         message = "Too many requests are waiting at this provider. Try again later."
         if greediest is None or len(greediest.waiting) <= own + 1:
             raise self._queue_full(message, self._seconds_to_place_of(public_key))
@@ -174,9 +201,13 @@ class Turns:
         account = self._accounts.get(waiter.public_key)
         if account is None or waiter not in account.waiting:
             return
+        self._take_out(account, waiter)
+        self._settle(waiter.public_key)
+
+    def _take_out(self, account: _Account, waiter: _Waiter) -> None:
         account.waiting.remove(waiter)
         self._waiting -= 1
-        self._settle(waiter.public_key)
+        self._crowd.refile(account, len(account.waiting) + 1)
 
     def _may_run(self, waiter: _Waiter) -> bool:
         lane, account = waiter.lane, self._accounts.get(waiter.public_key)
@@ -257,8 +288,7 @@ class Turns:
                 if best is None or own < rank:
                     best, rank = waiter, own
         if best is not None:
-            self._accounts[best.public_key].waiting.remove(best)
-            self._waiting -= 1
+            self._take_out(self._accounts[best.public_key], best)
         return best
 
     def _had(self, account: _Account) -> float:
@@ -277,9 +307,6 @@ class Turns:
             for nth, waiter in enumerate(account.waiting):
                 yield not waiter.first, had + nth * self._expected, waiter.number, waiter
 
-    def _in_order(self) -> list[_Waiter]:
-        return [waiter for *_, waiter in sorted(self._ranks(), key=lambda rank: rank[:3])]
-
     def _tell_newcomer(self, waiter: _Waiter) -> None:
         """All others keep their order; where many wait, it alone is told at once."""
         if self._waiting <= PLACES_AT_ONCE:
@@ -290,20 +317,11 @@ class Turns:
         self._tell_places()
 
     def _ahead_of(self, waiter: _Waiter) -> int:
-        """Nearly: those of equal rank are not looked at."""
+        """Nearly: by where the others stood when places were last told, at most PLACES_SECONDS ago."""
         account = self._accounts[waiter.public_key]
         nth = account.waiting.index(waiter)
-        own = self._had(account) + nth * self._expected
-        ahead = nth
-        for other in self._accounts.values():
-            if not other.waiting or other is account or (waiter.first and not other.waiting[0].first):
-                continue
-            if other.waiting[0].first and not waiter.first:
-                ahead += len(other.waiting)
-            else:
-                turns = math.ceil((own - self._had(other)) / max(self._expected, TINY))
-                ahead += min(max(turns, 0), len(other.waiting))
-        return ahead
+        rank = (not waiter.first, self._had(account) + nth * self._expected, waiter.number)
+        return max(nth, bisect_left(self._ranked, rank))
 
     def _tell_places(self) -> None:
         if self._waiting <= PLACES_AT_ONCE:
@@ -315,7 +333,9 @@ class Turns:
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None
-        for place, waiter in enumerate(self._in_order(), start=1):
+        in_order = sorted(self._ranks(), key=lambda rank: rank[:3])
+        self._ranked = [rank[:3] for rank in in_order]
+        for place, (*_, waiter) in enumerate(in_order, start=1):
             if waiter.place != place:
                 waiter.place = place
                 waiter.on_place(place)

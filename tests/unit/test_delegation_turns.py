@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Any
 
 import pytest
 
 from qvac_core.delegation.failures import Rejection
-from qvac_core.delegation.turns import Lane, Turns
+from qvac_core.delegation.turns import PLACES_SECONDS, Lane, Turns
 
 from .memory_stream import run
 
@@ -222,4 +223,25 @@ async def test_who_is_refused_a_place_is_not_forgiven_what_it_had() -> None:
     await room.ask(dan, "d")
     await room.finish("c")
     assert room.started == ["long", "b", "e", "c", "d"]
+    await room.finish_all()
+
+
+async def test_a_newcomer_in_a_crowd_costs_no_look_at_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of questions is given places or sent away; the answers of others go on meanwhile."""
+    room = Room(Turns(parallel=1, queue_length=202))
+    for number in range(200):
+        await room.ask((1000 + number).to_bytes(32), f"g{number}")
+    await asyncio.sleep(PLACES_SECONDS + 0.1)
+    looked, had = 0, Turns._had
+
+    def counted(turns: Turns, account: Any) -> float:
+        nonlocal looked
+        looked += 1
+        return had(turns, account)
+
+    monkeypatch.setattr(Turns, "_had", counted)
+    for number in range(6):
+        await room.ask(ANN, f"a{number}")
+    assert looked <= 12
+    assert room.places["a0"] == [200] and room.refused == ["a3", "a4", "a5"]
     await room.finish_all()
