@@ -9,11 +9,15 @@ older checkout runs it too.
 from __future__ import annotations
 
 import asyncio
-import importlib
+import importlib.util
 import os
 import sys
 import time
+from collections.abc import Callable
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 WINDOWS = 5
@@ -26,16 +30,34 @@ def _leave(*figures: float) -> None:
     os._exit(0)
 
 
+def _when_imported(name: str, change: Callable[[Any], None]) -> None:
+    """Change a module as soon as the start has imported it: what is done before that counts, and in its order."""
+
+    class Finder(MetaPathFinder):
+        def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+            if fullname != name:
+                return None
+            sys.meta_path.remove(self)
+            spec = importlib.util.find_spec(name)
+            assert spec is not None and spec.loader is not None
+            execute = spec.loader.exec_module
+
+            def changed(module: ModuleType) -> None:
+                execute(module)
+                change(module)
+
+            spec.loader.exec_module = changed  # type: ignore[method-assign]
+            return spec
+
+    sys.meta_path.insert(0, Finder())
+
+
 def main() -> None:
     what, *options = sys.argv[1:]
     sys.path.insert(0, str(Path.cwd()))
-    command: Any = importlib.import_module("app.cli.main")
-    opened = command._open_window
 
-    def measured(*arguments: Any) -> int:
+    def measured(application: Any) -> None:
         from PySide6.QtCore import QTimer
-
-        application: Any = importlib.import_module("app.application")
 
         class Window(application.MainWindow):  # type: ignore[misc]
             def paintEvent(self, event: Any) -> None:
@@ -78,9 +100,9 @@ def main() -> None:
                 _leave(share * 100, psutil.Process().memory_full_info().uss / 1e6)
 
         application.MainWindow = Window
-        return int(opened(*arguments))
 
-    command._open_window = measured
+    _when_imported("app.application", measured)
+    command: Any = importlib.import_module("app.cli.main")
     sys.exit(command.main(options))
 
 
