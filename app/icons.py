@@ -1,6 +1,7 @@
 """Lucide icons in the theme's colours, painted by QtSvg from `resources/icons`.
 
-QtSvg paints `currentColor` black: the word is replaced by the colour before rendering.
+QtSvg paints `currentColor` black. An icon is rendered once in each size, and filled with a colour for each that it is
+wanted in, which costs a tenth of a rendering.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ class IconStore:
 
     def __init__(self) -> None:
         self._sources: dict[str, bytes] = {}
+        self._shapes: dict[tuple[str, int, float, int], QPixmap] = {}
         self._pixmaps: dict[tuple[str, str, int, float, int], QPixmap] = {}
         self._icons: dict[tuple[str, str, int, int], QIcon] = {}
 
     def clear(self) -> None:
+        self._shapes.clear()  # they are mirrored with the window
         self._pixmaps.clear()
         self._icons.clear()
 
@@ -50,11 +53,23 @@ class IconStore:
     def pixmap(self, name: str, colour: QColor, size: int, ratio: float, pad: int = 0) -> QPixmap:
         key = (name, colour.name(), size, ratio, pad)
         if key not in self._pixmaps:
-            self._pixmaps[key] = self._render(name, colour, size, ratio, pad)
+            self._pixmaps[key] = self._filled(name, colour, size, ratio, pad)
         return self._pixmaps[key]
 
-    def _render(self, name: str, colour: QColor, size: int, ratio: float, pad: int) -> QPixmap:
-        source = self._source(name).replace(b"currentColor", colour.name().encode())
+    def _filled(self, name: str, colour: QColor, size: int, ratio: float, pad: int) -> QPixmap:
+        key = (name, size, ratio, pad)
+        if key not in self._shapes:
+            self._shapes[key] = self._render(name, size, ratio, pad)
+        pixmap = QPixmap(self._shapes[key])
+        painter = QPainter(pixmap)
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceIn)
+        painter.fillRect(pixmap.rect(), QColor(colour.name()))
+        painter.end()
+        return pixmap
+
+    def _render(self, name: str, size: int, ratio: float, pad: int) -> QPixmap:
+        """Black."""
+        source = self._source(name)
         if size >= 16:
             source = source.replace(STROKE_IN_FILE, STROKE_FROM_16)
         pixmap = QPixmap(round((size + abs(pad)) * ratio), round(size * ratio))
