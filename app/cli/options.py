@@ -16,7 +16,6 @@ from qvac_core.codec.host_port import parse_host_port
 from qvac_core.codec.key_text import parse_public_key, parse_seed
 from qvac_core.engines.answer_length import ANSWER_TOKENS
 from qvac_core.errors import IdentityError, NetworkError
-from qvac_core.store.invites import MOST_PLACES
 from qvac_core.store.settings import (
     LARGEST_CONTEXT,
     MOST_IDLE_MINUTES,
@@ -230,21 +229,32 @@ def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="qvac-desktop",
-        description="Share a GPU by public key, and chat through it. Without a verb: the window.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--version",
-        action=_Version,
-        nargs=0,
-        dest=argparse.SUPPRESS,
-        default=argparse.SUPPRESS,
-        help="show program's version number and exit",
-    )
+class _AsksForMore(Exception):
+    """A command line is not that of a window alone."""
+
+
+class _WindowParser(_Parser):
+    """Knows what opens a window, and neither a verb nor a word of help: its start does not wait for them."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _AsksForMore(message)
+
+
+def _window_options(arguments: Sequence[str]) -> argparse.Namespace | None:
+    """The options of a start that opens a window; None where all the options have to be read for it."""
+    parser = _WindowParser(add_help=False)
+    _window(parser)
+    try:
+        options, left_over = parser.parse_known_args(arguments)
+    except _AsksForMore:
+        return None
+    if left_over:
+        return None
+    options.verb, options.opens = None, ""
+    return options
+
+
+def _window(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     _network(parser)
     _local_network(parser)
@@ -260,6 +270,24 @@ def build_parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="end the window that runs with this data folder, as logging off does, and wait for it",
     )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="qvac-desktop",
+        description="Share a GPU by public key, and chat through it. Without a verb: the window.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="show program's version number and exit",
+    )
+    _window(parser)
     parser.add_argument(
         "--self-test",
         type=_folder,
@@ -296,6 +324,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. Ends the program for wrong usage; an option that its verb has no use of is one."""
+    if (window := _window_options(arguments)) is not None:
+        return window
     parser = build_parser()
     arguments, opens = _without_given(parser, arguments)
     options, left_over = parser.parse_known_args(arguments)
@@ -469,6 +499,8 @@ def _moment(text: str) -> float:
 
 
 def _places(text: str) -> int:
+    from qvac_core.store.invites import MOST_PLACES  # a window has no use for it
+
     return _whole(text, MOST_PLACES, "a number of people")
 
 
