@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.model_options import ModelOptions
-from qvac_core.core.model_servers_state import GivenServer
 from qvac_core.errors import LocalProtocolError
-from qvac_core.store.server_keys import checked_key
+
+if TYPE_CHECKING:
+    from qvac_core.core.model_servers_state import GivenServer
 
 
 def core_config(options: argparse.Namespace) -> CoreConfig:
@@ -36,8 +38,11 @@ def core_config(options: argparse.Namespace) -> CoreConfig:
 
 
 def _servers(options: argparse.Namespace) -> tuple[GivenServer, ...]:
-    addresses = getattr(options, "server", None) or ()
-    file = getattr(options, "server_key_file", None) if addresses else None
+    if not (addresses := getattr(options, "server", None) or ()):
+        return ()
+    from qvac_core.core.model_servers_state import GivenServer  # no window needs it
+
+    file = getattr(options, "server_key_file", None)
     if file is not None and len(addresses) > 1:
         raise LocalProtocolError(
             "--server-key-file is for one --server. Keep servers with keys by `qvac-desktop servers add`.",
@@ -54,6 +59,8 @@ def server_key(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise LocalProtocolError(f"The key in {file} cannot be read: {reason}.", name="INVALID_OPTION") from None
+    from qvac_core.store.server_keys import checked_key  # no window needs it
+
     if not (key := checked_key(text)):
         raise LocalProtocolError(f"There is no key in {file}.", name="INVALID_OPTION")
     return key

@@ -19,15 +19,13 @@ from app.audio.player import Output
 from app.bridge import CoreProxy
 from app.given_files import FileKind, TakenFile, as_message, take, too_many_pictures
 from app.presenters.chat_archive import Archive
-from app.presenters.chat_directory import Directory, Speaker
+from app.presenters.chat_directory import Directory, Speaker, model_label
 from app.presenters.chat_drafts import Drafts
 from app.presenters.chat_settings import ChatSettings
 from app.presenters.chat_words import default_model
 from app.presenters.chats import Chats, Unwritten
 from app.presenters.dictation import Dictation
-from app.presenters.receipts import ReceiptsPresenter
 from app.presenters.recordings import Recordings
-from app.presenters.share_rows import model_label
 from app.presenters.speech import Speech
 from app.presenters.tools import ChatTools
 from app.presenters.transcripts import Transcripts
@@ -35,7 +33,6 @@ from app.presenters.translations import Translations
 from app.tasks import Tasks
 from qvac_core.core.error_text import describe
 from qvac_core.core.interface import CoreInterface
-from qvac_core.core.receipts_room import ReceiptQuery, ReceiptSide
 from qvac_core.core.state import (
     AnswerPlace,
     ConnectionStage,
@@ -56,6 +53,7 @@ from qvac_core.errors import QvacError
 
 if TYPE_CHECKING:
     from app.presenters.my_machine import MyMachinePresenter
+    from app.presenters.receipts import ReceiptsPresenter
     from app.presenters.spot_check import SpotCheckPresenter
 
 Work = Coroutine[Any, Any, object]
@@ -295,6 +293,9 @@ class ChatPresenter(QObject):
 
     def receipts_of(self, message_id: str) -> ReceiptsPresenter:
         """Of an answer: one of each machine that had a part in it."""
+        from app.presenters.receipts import ReceiptsPresenter  # seldom needed, and not before the window is seen
+        from qvac_core.core.receipts_room import ReceiptQuery, ReceiptSide
+
         query = ReceiptQuery(ReceiptSide.TAKEN, request_id=message_id)
         return ReceiptsPresenter(self._core, self._tasks, query, self._provider_name, model_label)
 

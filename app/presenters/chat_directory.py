@@ -6,7 +6,6 @@ from app.i18n import tr
 from app.presenters.chat_words import THIS_MACHINE
 from qvac_core.core.state import Message, ProviderEntry, SharedModel, Target
 from qvac_core.late_dataclass import dataclass
-from qvac_core.models import by_name, model_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +38,13 @@ class Directory:
         """The model's name for people; "" when the machine chooses and has none."""
         if not target.provider_key:
             here = self._local_model(target)
-            return here.display_name if here is not None else _titled(target.model)
+            return here.display_name if here is not None else model_label(target.model)
         provider = self.provider(target.provider_key)
         models = provider.models if provider is not None else ()
         found = next((m for m in models if target.model in (m.name, m.source)), None)
         if found is None and not target.model:
             found = next(iter(models), None)
-        return found.name if found is not None else _titled(target.model)
+        return found.name if found is not None else model_label(target.model)
 
     def context_tokens(self, target: Target) -> int:
         """Of the model that answers; 0 when it is not known."""
@@ -105,7 +104,11 @@ class Directory:
         return found if found is not None or target.model else next(iter(self.models), None)
 
 
-def _titled(model: str) -> str:
-    """Of a model that nobody has described yet, as after the start: a name of the SDK's list becomes its file's."""
-    known = by_name(model)
-    return model_title(known.file) if known is not None else model
+def model_label(name: str) -> str:
+    """The SDK's name in capitals becomes the name people know, also before anybody has described it."""
+    if not name:
+        return name
+    from qvac_core.models import by_name, model_title  # the list of models: not before there is one to name
+
+    known = by_name(name)
+    return model_title(known.file) if known is not None else name

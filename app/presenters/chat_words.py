@@ -12,7 +12,6 @@ from app.i18n import later, number, tr
 from app.words import duration, size, whole_duration
 from qvac_core.core.state import AnswerPlace, AnswerStats, ErrorInfo, ProviderEntry, SharedModel
 from qvac_core.core.waiting_times import rounded
-from qvac_core.models import DEFAULT_SMALL_MODEL
 
 THIS_MACHINE = later("This machine")
 
@@ -204,5 +203,6 @@ def local_state(model: SharedModel) -> str:
 
 def default_model() -> tuple[str, int, str]:
     """Name, bytes and licence of the small model for this machine."""
-    model = DEFAULT_SMALL_MODEL
+    from qvac_core.models import DEFAULT_SMALL_MODEL as model  # the list of models: not before it is asked for
+
     return model.file.rsplit(".", 2)[0].replace("-", " "), model.size_bytes, model.licence

@@ -36,6 +36,7 @@ from qvac_core.core.error_text import describe
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.seams import with_seam
 from qvac_core.core.state import (
+    TRANSCRIPT,
     AnswerFinished,
     AnswerPlace,
     AnswerSeam,
@@ -62,10 +63,8 @@ from qvac_core.core.state import (
     UseState,
 )
 from qvac_core.core.tool_turns import settled, with_use
-from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.errors import QvacError
 from qvac_core.late_dataclass import dataclass
-from qvac_core.models import DEFAULT_SMALL_MODEL
 
 Work = Coroutine[Any, Any, object]
 
@@ -503,13 +502,19 @@ class Chats(QObject):
             case AnswerPlace():
                 self.places[event.message_id] = event
                 self.place_changed.emit(event.message_id)
-            case DownloadChanged() if event.model == (self._wanted_model or DEFAULT_SMALL_MODEL.name):
+            case DownloadChanged() if event.model == self._download_here():
                 # Others are the Library's. One that was paused there is shown there.
                 stopped = event.state in (DownloadState.PAUSED, DownloadState.CANCELLED)
                 self.download = None if stopped else event
                 self.download_changed.emit(self.download)
             case _:
                 pass  # the Share tab's
+
+    def _download_here(self) -> str:
+        """The name of the model whose download is shown here."""
+        from qvac_core.models import DEFAULT_SMALL_MODEL  # the list of models: not before one is fetched
+
+        return self._wanted_model or DEFAULT_SMALL_MODEL.name
 
     def take_path(self, conversation_id: str, path: tuple[Message, ...]) -> None:
         """What is shown of it, as the core has it."""

@@ -6,7 +6,7 @@ ends the dictation with what was understood until then.
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
@@ -104,7 +104,7 @@ class Dictation(QObject):
         self.settled = self.unsettled = ""
         self.listener = listener
         self._heard = 0
-        self._id = uuid.uuid4().hex
+        self._id = os.urandom(16).hex()
         self._ready = False
         self._outbox.clear()
         self._mouth_shut = False

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from app.audio.player import Output, Player
 from app.audio.recording import Recording
 from app.audio.waveforms import Waveforms
-from app.transcript_words import Sound
-from qvac_core.core.transcript import Transcript
+
+if TYPE_CHECKING:
+    from app.transcript_words import Sound
+    from qvac_core.core.transcript import Transcript
 
 
 class Recordings(QObject):
@@ -42,6 +45,8 @@ class Recordings(QObject):
         recording = recording_of(transcript)
         if recording is None:
             return None
+        from app.transcript_words import Sound  # not before a transcript is shown
+
         here = message_id == self._played
         return Sound(
             here and self._player.playing,

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
 from app.i18n import tr
+from app.presenters.chat_directory import model_label
 from app.presenters.identity import IdentityPresenter
 from app.presenters.invite_list import InvitesPresenter
 from app.presenters.limits_person import PersonPresenter
@@ -21,7 +22,6 @@ from app.presenters.model_options import OptionsPresenter
 from app.presenters.share_gauges import GaugesPresenter
 from app.presenters.share_log import LogPresenter
 from app.presenters.share_manners import MannersPresenter
-from app.presenters.share_rows import model_label
 from app.tasks import Tasks
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.state import (

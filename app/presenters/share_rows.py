@@ -9,6 +9,7 @@ from app import words
 from app.core_words import told
 from app.i18n import comma, later, listed, number, tongue, tr, trn
 from app.key_words import group_key
+from app.presenters.chat_directory import model_label
 from app.presenters.table_rows import Cell, Column, Row
 from qvac_core.codec.key_text import short_key
 from qvac_core.core.history_state import DayTotals, LogTotals, PersonTotals
@@ -22,7 +23,6 @@ from qvac_core.core.state import (
     SharingPhase,
     SharingState,
 )
-from qvac_core.models import by_name, model_title
 
 NameOf = Callable[[str], str]
 
@@ -457,9 +457,3 @@ def _announced(people_on: int, since: str) -> str:
     return trn(
         "Announced {when}, %n person connected.", "Announced {when}, %n people connected.", people_on, when=since
     )
-
-
-def model_label(name: str) -> str:
-    """The SDK's name in capitals becomes the name people know."""
-    known = by_name(name)
-    return model_title(known.file) if known is not None else name

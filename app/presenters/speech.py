@@ -6,6 +6,7 @@ The words to a provider's model go to its owner's machine anyway; what nobody th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -13,7 +14,9 @@ from app.bridge import CoreProxy
 from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.state import CoreEvent, ErrorInfo, ProvidersChanged, SharedModelsChanged, SpeechChoice, Target
-from qvac_core.models import ModelDescriptor, by_name
+
+if TYPE_CHECKING:
+    from qvac_core.models import ModelDescriptor
 
 SUGGESTED = "WHISPER_BASE_Q8_0"
 SUGGESTED_TITLE = "Whisper base"
@@ -65,6 +68,8 @@ class Speech(QObject):
 
 def suggested_model() -> ModelDescriptor:
     """The one to get where nobody understands speech: small, and of many languages."""
+    from qvac_core.models import by_name  # the list of models: not before it is asked for
+
     model = by_name(SUGGESTED)
     assert model is not None, "the catalog lost a name"
     return model

@@ -13,11 +13,11 @@ from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.error_text import describe
 from qvac_core.core.state import CoreEvent, ServerEntry, ToolServer, ToolServersChanged
-from qvac_core.core.tools_state import Decision
 from qvac_core.errors import QvacError
 
 if TYPE_CHECKING:
     from app.presenters.chat import ChatPresenter
+    from qvac_core.core.tools_state import Decision
 
 Work = Coroutine[Any, Any, object]
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
 from app.tasks import Tasks
-from app.transcript_words import Course, Form, course, export, save
 from qvac_core.core.error_text import describe
 from qvac_core.core.state import AnswerFinished, CoreEvent, SpeechChoice, Target, TranscriptProgress
-from qvac_core.core.transcript import Transcript
 from qvac_core.errors import QvacError
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    from app import transcript_words
+    from qvac_core.core.transcript import Transcript
+else:
+    transcript_words = Lazy("app.transcript_words")
 
 
 class Transcripts(QObject):
@@ -54,9 +60,9 @@ class Transcripts(QObject):
             self._core.call(lambda core: core.continue_transcript(conversation_id, message_id)), self._report
         )
 
-    def export(self, transcript: Transcript, form: Form, path: Path) -> None:
+    def export(self, transcript: Transcript, form: transcript_words.Form, path: Path) -> None:
         try:
-            save(export(transcript, form), path)
+            transcript_words.save(transcript_words.export(transcript, form), path)
         except QvacError as error:
             self._report(error)
         else:
@@ -65,9 +71,10 @@ class Transcripts(QObject):
     def progress(self, message_id: str) -> TranscriptProgress | None:
         return self._progress.get(message_id)
 
-    def course(self, message_id: str) -> Course:
+    def course(self, message_id: str) -> transcript_words.Course:
         began = self._began.get(message_id)
-        return course(self._progress.get(message_id), self._clock() - began if began is not None else 0.0)
+        seconds = self._clock() - began if began is not None else 0.0
+        return transcript_words.course(self._progress.get(message_id), seconds)
 
     def _take(self, event: CoreEvent) -> None:
         match event:

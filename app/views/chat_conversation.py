@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
@@ -13,14 +15,11 @@ from app.theme import Theme
 from app.views.chat_bar import ChatBar
 from app.views.chat_dictation import DictationView
 from app.views.chat_files import FilesView
-from app.views.chat_first_start import download_words
 from app.views.chat_missing import MissingBar, missing
 from app.views.chat_reach import ReachBar
 from app.views.chat_remedies import Remedies
-from app.views.receipts_dialog import ReceiptsDialog
 from app.views.tool_menu import ToolMenu
 from app.widgets.button import Button
-from app.widgets.chat.answer_row import AnswerFacts, nothing_yet
 from app.widgets.chat.composer import WIDEST, Composer
 from app.widgets.chat.message_list import MessageList
 from app.widgets.chat.question_box import QuestionBox, ask_to_open
@@ -30,6 +29,12 @@ from app.widgets.focus import focus_was_lost
 from app.widgets.label import Label
 from app.widgets.notice_bar import NoticeBar
 from qvac_core.core.state import DownloadChanged, ErrorInfo, Message, Stage, Target
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    from app.widgets.chat import answer_row
+else:
+    answer_row = Lazy("app.widgets.chat.answer_row")
 
 COMPOSER_MARGIN = 16
 WEB, MAIL = ("http", "https"), "mailto"
@@ -79,9 +84,9 @@ class Conversation(QWidget):
         self._connect()
         self._show_target()
 
-    def facts(self, message: Message) -> AnswerFacts:
+    def facts(self, message: Message) -> answer_row.AnswerFacts:
         speaker = self._presenter.speaker(message)
-        return AnswerFacts(
+        return answer_row.AnswerFacts(
             who=speaker.name,
             public_key=speaker.public_key,
             local=speaker.local,
@@ -190,6 +195,8 @@ class Conversation(QWidget):
         self.messages.reveal(message_id)
 
     def show_receipt(self, message_id: str) -> None:
+        from app.views.receipts_dialog import ReceiptsDialog  # seldom needed, and not before the window is seen
+
         dialog = ReceiptsDialog(self._presenter.receipts_of(message_id), self._theme, self.window())
         dialog.comparison_wanted.connect(self.comparison_wanted)
         dialog.open()
@@ -233,7 +240,7 @@ class Conversation(QWidget):
 
     def _show_stage(self, _event: object) -> None:
         answer = self._presenter.answering
-        if answer is not None and nothing_yet(answer):
+        if answer is not None and answer_row.nothing_yet(answer):
             self.messages.change(answer)
 
     def _is_silent(self, public_key: str) -> bool:
@@ -367,6 +374,8 @@ class DownloadBar(QWidget):
         self.hide()
 
     def show_download(self, download: DownloadChanged) -> None:
+        from app.views.chat_first_start import download_words  # not before something is fetched
+
         self.title.setText(tr("Downloading {model}", model=download.model))
         self.words.setText(download_words(download))
         self.bar.setValue(round(1000 * download.downloaded / download.total) if download.total else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QMimeData, QObject, QRectF, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
@@ -14,14 +15,19 @@ from app.i18n import later, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import stats_words
 from app.theme import Theme
-from app.transcript_words import Form, ending, facts, file_name, for_the_model, paragraphs
 from app.views.chat_dictation import DictationView
-from app.widgets.chat.answer_row import AnswerFacts
 from app.widgets.chat.composer import Composer
 from app.widgets.chat.message_list import MessageList
-from app.widgets.chat.transcript_row import TranscriptFacts, TranscriptRow
 from qvac_core.core.state import Message, Target
-from qvac_core.core.transcript import read
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    from app import transcript_words
+    from app.widgets.chat import answer_row, transcript_row
+    from qvac_core.core import transcript as kept_transcript
+else:
+    transcript_words, kept_transcript = Lazy("app.transcript_words"), Lazy("qvac_core.core.transcript")
+    answer_row, transcript_row = Lazy("app.widgets.chat.answer_row"), Lazy("app.widgets.chat.transcript_row")
 
 RADIUS = 12
 INVITATION = later("Drop it here. Sound and video become text; pictures and text files go with your message.")
@@ -128,28 +134,28 @@ class FilesView(QObject):
 
     # --- Transcripts
 
-    def describe(self, message: Message) -> TranscriptFacts:
+    def describe(self, message: Message) -> transcript_row.TranscriptFacts:
         presenter = self._presenter
-        transcript = read(message.text)
+        transcript = kept_transcript.read(message.text)
         speaker = presenter.speaker(message)
         words = list(stats_words(message.stats)) if message.stats is not None else []
         if message.stats is not None and message.stats.model:
             words = [*([message.stats.path] if message.stats.path else []), message.stats.model]
-        words.append(ending(message, transcript))
-        answer = AnswerFacts(
+        words.append(transcript_words.ending(message, transcript))
+        answer = answer_row.AnswerFacts(
             speaker.name, speaker.public_key, speaker.local, words=tuple(word for word in words if word)
         )
         running = message.status == "streaming"
         progress = presenter.transcripts.progress(message.id)
-        return TranscriptFacts(
+        return transcript_row.TranscriptFacts(
             answer,
-            facts(transcript, progress),
+            transcript_words.facts(transcript, progress),
             presenter.transcripts.course(message.id) if running else None,
             presenter.recordings.sound(message.id, transcript),
             progress.total_ms if progress is not None else transcript.audio_ms,
         )
 
-    def _connect(self, row: TranscriptRow) -> None:
+    def _connect(self, row: transcript_row.TranscriptRow) -> None:
         row.stop_wanted.connect(self._stop)
         row.go_on_wanted.connect(self._go_on)
         recordings = self._presenter.recordings
@@ -171,7 +177,7 @@ class FilesView(QObject):
 
     def _show_sound(self, message_id: str) -> None:
         for row in self._messages.rows:
-            if isinstance(row, TranscriptRow) and message_id in ("", row.message.id):
+            if isinstance(row, transcript_row.TranscriptRow) and message_id in ("", row.message.id):
                 row.show_sound(self._presenter.recordings.sound(row.message.id, row.transcript))
 
     @property
@@ -189,10 +195,10 @@ class FilesView(QObject):
         if presenter.conversation is not None:
             presenter.transcripts.go_on(presenter.conversation.id, message_id)
 
-    def _export(self, row: TranscriptRow, form: Form) -> None:
+    def _export(self, row: transcript_row.TranscriptRow, form: transcript_words.Form) -> None:
         self._presenter.transcripts.owner = self
         transcript = row.transcript
-        name = file_name(transcript, form)
+        name = transcript_words.file_name(transcript, form)
         dialog = QFileDialog(self._page.window(), tr("Export: {form}", form=tr(form.value[0])), str(Path.home() / name))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(form.value[1])
@@ -202,13 +208,13 @@ class FilesView(QObject):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def _ask_about(self, row: TranscriptRow) -> None:
-        self._attach_text(for_the_model(row.transcript))
+    def _ask_about(self, row: transcript_row.TranscriptRow) -> None:
+        self._attach_text(transcript_words.for_the_model(row.transcript))
 
-    def _insert(self, row: TranscriptRow) -> None:
+    def _insert(self, row: transcript_row.TranscriptRow) -> None:
         before = self._composer.text.toPlainText()
         gap = "" if not before or before.endswith("\n") else "\n\n"
-        self._composer.add_text(f"{gap}{paragraphs(row.transcript)}")
+        self._composer.add_text(f"{gap}{transcript_words.paragraphs(row.transcript)}")
 
 
 class DropTarget(QWidget):

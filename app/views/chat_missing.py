@@ -49,14 +49,8 @@ class MissingBar(QWidget):
     ) -> None:
         super().__init__(parent)
         self._presenter = presenter
-        name, octets, _licence = default_model()
         self.line = StatusLine(theme)
-        self.get = Button(
-            theme,
-            tr("Get {name}, {size}", name=name.rsplit(" ", 1)[0], size=size(octets)),
-            icon="download",
-            size="small",
-        )
+        self.get = Button(theme, "", icon="download", size="small")
         self.use = Button(theme, "", icon="laptop", size="small")
         self.add = Button(theme, tr("Add a provider…"), size="small")
         layout = QHBoxLayout(self)
@@ -89,6 +83,9 @@ class MissingBar(QWidget):
         last = presenter.messages[-1] if presenter.messages else None
         acts = last is None or last.status != "failed"
         self.line.show_status("triangle-alert", found.clause, found.facts, "warn")
+        if not self.get.text():
+            name, octets, _licence = default_model()
+            self.get.setText(tr("Get {name}, {size}", name=name.rsplit(" ", 1)[0], size=size(octets)))
         self.get.setVisible(acts and found.instead is None)
         self.use.setVisible(acts and found.instead is not None)
         if found.instead is not None:

@@ -5,6 +5,9 @@ Below 1080 px the side list is an overlay.
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -25,16 +28,17 @@ from app.presenters.chat import ChatPresenter
 from app.theme import Theme
 from app.views.chat_archive import ArchiveMenus
 from app.views.chat_conversation import Conversation
-from app.views.chat_first_start import FirstStart
-from app.views.chat_parameters import WIDTH as PANEL_WIDTH
-from app.views.chat_parameters import ParametersPanel
-from app.views.chat_provider_dialog import ProviderDialog
 from app.widgets.chat.conversation_list import ConversationList
 from app.widgets.chat.question_box import QuestionBox, ask_for_name, ask_to_delete
 from app.widgets.dialog import is_above
 from app.widgets.menu import Menu
 from app.widgets.own_width import grown
 from qvac_core.core.state import ProviderEntry
+
+if TYPE_CHECKING:
+    from app.views.chat_first_start import FirstStart
+    from app.views.chat_parameters import ParametersPanel
+    from app.views.chat_provider_dialog import ProviderDialog
 
 SIDE_WIDTH = 252
 OVERLAY_WIDTH = 284
@@ -60,7 +64,6 @@ class ChatPage(QWidget):
         self._narrow = False
         self.dialog: ProviderDialog | None = None
         self.question: QuestionBox | None = None
-        self.first_start = FirstStart(presenter, theme)
         self.side = ConversationList(theme)
         self.conversation = Conversation(presenter, theme)
         self.archive = ArchiveMenus(presenter.archive, theme, self)
@@ -78,12 +81,8 @@ class ChatPage(QWidget):
         theme.changed.connect(self._fit)
         self._row.addWidget(self.side)
         self._row.addWidget(self.conversation, 1)
-        self.parameters = ParametersPanel(presenter.settings, theme)
-        self._row.addWidget(self.parameters)
-        self.parameters.hide()
         self.stack = QStackedWidget()
         self.stack.addWidget(self._chat)
-        self.stack.addWidget(self.first_start)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.stack)
@@ -91,13 +90,43 @@ class ChatPage(QWidget):
         self._add_shortcuts()
         self._show_first_start()
 
+    # --- What many a window never shows is made when it is asked for
+
+    @cached_property
+    def first_start(self) -> FirstStart:
+        from app.views.chat_first_start import FirstStart
+
+        first = FirstStart(self._presenter, self._theme)
+        first.provider_wanted.connect(self.add_provider)
+        first.here_wanted.connect(self._presenter.chat_here)
+        self.stack.addWidget(first)
+        return first
+
+    @cached_property
+    def parameters(self) -> ParametersPanel:
+        from app.views.chat_parameters import ParametersPanel
+
+        panel = ParametersPanel(self._presenter.settings, self._theme)
+        panel.hide()
+        self._row.addWidget(panel)
+        panel.closed.connect(self.toggle_parameters)
+        return panel
+
+    @property
+    def _first_start_shown(self) -> bool:
+        return self.stack.currentWidget() is not self._chat
+
+    @property
+    def _parameters_shown(self) -> bool:
+        return "parameters" in self.__dict__ and self.parameters.isVisibleTo(self)
+
     def regions(self) -> list[QWidget]:
         """Where F6 stops, in order."""
-        if self.stack.currentWidget() is self.first_start:
+        if self._first_start_shown:
             return [self.first_start.key, self.first_start.share, self.first_start.get]
         conversation = self.conversation
         stops: list[QWidget] = [self.side.view, conversation.bar.picker, conversation.messages]
-        beside = self.parameters.regions() if self.parameters.isVisible() else []
+        beside = self.parameters.regions() if self._parameters_shown else []
         return [*stops, conversation.composer.text, *beside]
 
     def _connect(self) -> None:
@@ -124,9 +153,6 @@ class ChatPage(QWidget):
         popup.remove_wanted.connect(self._remove_provider)
         self.conversation.bar.menu_wanted.connect(self._fill_menu)
         self.conversation.composer.tune.clicked.connect(self.toggle_parameters)
-        self.parameters.closed.connect(self.toggle_parameters)
-        self.first_start.provider_wanted.connect(self.add_provider)
-        self.first_start.here_wanted.connect(presenter.chat_here)
 
     # --- Conversations
 
@@ -149,9 +175,9 @@ class ChatPage(QWidget):
 
     def _show_first_start(self) -> None:
         first = self._presenter.first_start
-        if first == (self.stack.currentIndex() == 1):
+        if first == self._first_start_shown:
             return
-        self.stack.setCurrentIndex(1 if first else 0)
+        self.stack.setCurrentWidget(self.first_start if first else self._chat)
         if first:
             self.first_start.focus_first()
         else:
@@ -192,6 +218,8 @@ class ChatPage(QWidget):
         # In front of the dialog that is open, if one is.
         modal = QApplication.activeModalWidget()
         above = modal if modal is not None and is_above(modal, self.window()) else self
+        from app.views.chat_provider_dialog import ProviderDialog  # not before the window is seen
+
         dialog = ProviderDialog(self._presenter, self._theme, above, key=key, name=name)
         dialog.chosen.connect(self._presenter.set_target)
         dialog.here_wanted.connect(self._presenter.chat_here)
@@ -366,11 +394,12 @@ class ChatPage(QWidget):
 
     def toggle_parameters(self) -> None:
         """Beside the conversation; in its place where there is no room for both."""
-        shown = self.parameters.isVisibleTo(self)
+        shown = self._parameters_shown
         if shown:
             self.parameters.keep_instructions()
+        panel = self.parameters
         self._place_parameters()
-        self.parameters.setVisible(not shown)
+        panel.setVisible(not shown)
         self.conversation.composer.tune.setChecked(not shown)
         if shown:
             self.conversation.composer.text.setFocus()
@@ -379,6 +408,8 @@ class ChatPage(QWidget):
             self.parameters.preset.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _place_parameters(self) -> None:
+        if "parameters" not in self.__dict__:
+            return
         panel, covers = self.parameters, self.width() < COVERED_BELOW
         if covers and panel.parentWidget() is not self:
             shown = panel.isVisibleTo(self)
@@ -389,7 +420,7 @@ class ChatPage(QWidget):
             panel.setVisible(shown)
         elif not covers and panel.parentWidget() is self:
             shown = panel.isVisibleTo(self)
-            panel.setFixedWidth(grown(self._theme, PANEL_WIDTH))
+            panel.keep_width()
             self._row.addWidget(panel)
             panel.setVisible(shown)
         if covers:

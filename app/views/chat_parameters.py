@@ -57,7 +57,7 @@ class ParametersPanel(QFrame):
         self._checked = ""
         self.setAccessibleName(tr("This conversation"))
         self.setObjectName("parameters")
-        self.setFixedWidth(grown(theme, WIDTH))
+        self.keep_width()
         self.close_button = Button(theme, kind="flat", icon="x", name=tr("Close the parameters"))
         self.close_button.clicked.connect(self.closed)
         head = QHBoxLayout()
@@ -99,6 +99,10 @@ class ParametersPanel(QFrame):
         settings.changed.connect(self.refresh)
         settings.refused.connect(self.error.show_error)
         self.refresh()
+
+    def keep_width(self) -> None:
+        """As it is beside a conversation."""
+        self.setFixedWidth(grown(self._theme, WIDTH))
 
     def regions(self) -> list[QWidget]:
         """Where F6 stops."""

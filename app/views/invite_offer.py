@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout, QWi
 
 from app import words
 from app.i18n import listed, number, tongue, tr, trn
+from app.presenters.chat_directory import model_label
 from app.theme import Theme
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
@@ -76,8 +77,6 @@ class OfferPanel(QFrame):
 
 def offer_facts(offer: Offer) -> dict[str, str]:
     """In words; "" where there is no limit to tell of."""
-    from app.presenters.share_rows import model_label  # the whole Share page's: not before somebody is invited
-
     limits = offer.limits
     if offer.models is None:
         models = tr("all that its owner shares")

@@ -20,9 +20,8 @@ import msgspec
 
 from qvac_core.core.chat_parameters import checked
 from qvac_core.core.seams import start_of
-from qvac_core.core.state import Conversation, Message, Parameters, Target, ToolUse
+from qvac_core.core.state import TRANSCRIPT, Conversation, Message, Parameters, Target, ToolUse
 from qvac_core.core.tool_turns import settled
-from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.core.transcript import read, without_path
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import new_id

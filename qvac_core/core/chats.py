@@ -27,6 +27,7 @@ from qvac_core.core.error_text import describe, mistaken, why_left
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.seams import can_go_on, start_of
 from qvac_core.core.state import (
+    TRANSCRIPT,
     AnswerFinished,
     AnswerStarted,
     Conversation,
@@ -42,7 +43,6 @@ from qvac_core.core.state import (
 )
 from qvac_core.core.tool_rounds import NO_TOOLS, ToolRounds
 from qvac_core.core.tool_turns import turns_of
-from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.delegation.picture_upload import read_pictures
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.engines.pictures import PictureRoom, inspect

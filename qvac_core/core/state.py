@@ -14,6 +14,7 @@ from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged
 from qvac_core.late_dataclass import dataclass
 from qvac_core.lazy import exports
+from qvac_core.store.records import TRANSCRIPT as TRANSCRIPT
 from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation
 from qvac_core.store.records import ConversationTools as ConversationTools

@@ -1,4 +1,4 @@
-"""A transcript as it is kept: the text of a message of the role "transcript", one JSON object a line.
+"""A transcript as it is kept: the text of a message of the role TRANSCRIPT, one JSON object a line.
 
 The first line names the file, each further one holds a piece of the transcript with its times (milliseconds within the
 audio), and the last one of a whole transcript what was found out about it. It grows at its end, as an answer does.
@@ -14,8 +14,6 @@ import msgspec
 from msgspec.structs import replace
 
 from qvac_core.late_dataclass import dataclass
-
-ROLE = "transcript"
 
 
 class _Head(msgspec.Struct, tag="file", omit_defaults=True):

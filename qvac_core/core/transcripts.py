@@ -21,6 +21,7 @@ from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.heard_elsewhere import TakenOver
 from qvac_core.core.state import (
+    TRANSCRIPT,
     AnswerFinished,
     AnswerStarted,
     AnswerStats,
@@ -107,7 +108,7 @@ class Transcripts:
         conversation = await self._run(self._store.conversations.get, conversation_id)
         text = transcript.begin(path.name, size, place, language)
         stats = await self._who(listener)
-        message = Message(new_id(), transcript.ROLE, text, time.time(), "streaming", stats=stats)
+        message = Message(new_id(), TRANSCRIPT, text, time.time(), "streaming", stats=stats)
         await self._run(self._store.conversations.append, conversation_id, message, time.time())
         if not conversation.title:
             await self._run(self._store.conversations.rename, conversation_id, TITLE.format(path.stem))
@@ -125,7 +126,7 @@ class Transcripts:
         conversation = await self._run(self._store.conversations.get, conversation_id)
         messages = await self._run(self._store.conversations.messages, conversation_id)
         kept = next((self.newest(each) for each in messages if each.id == message_id), None)
-        if kept is None or kept.role != transcript.ROLE:
+        if kept is None or kept.role != TRANSCRIPT:
             raise StoreError("This transcript does not exist any more.", name="NO_TRANSCRIPT")
         begun = transcript.read(kept.text)
         if begun.whole:

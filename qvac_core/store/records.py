@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from enum import StrEnum
+from typing import Final
 
 from qvac_core.codec import Address
 from qvac_core.late_dataclass import dataclass
@@ -264,6 +265,9 @@ class ModelServer:
     models: tuple[KeptModel, ...] = ()
 
 
+TRANSCRIPT: Final = "transcript"  # the role of a message whose text is that of a recording
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence).
@@ -275,7 +279,7 @@ class Message:
     """
 
     id: str
-    role: str  # "user" | "assistant"
+    role: str  # "user" | "assistant" | TRANSCRIPT
     text: str
     created_at: float
     status: str = "done"

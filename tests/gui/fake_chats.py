@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qvac_core.core import transcript
 from qvac_core.core.chat_files import Form, Imported
-from qvac_core.core.state import Hit, Message, Parameters, PathChanged, Preset, PresetsChanged, Target
+from qvac_core.core.state import TRANSCRIPT, Hit, Message, Parameters, PathChanged, Preset, PresetsChanged, Target
 
 if TYPE_CHECKING:
     from tests.gui.fake_core import FakeCore
@@ -65,7 +64,7 @@ class FakeBranches:
     async def retry(self, conversation_id: str, message_id: str = "") -> str:
         await self._core._enter("retry", conversation_id, *([message_id] if message_id else []))
         path = self._core.message_lists[conversation_id]
-        turns = [m for m in path if m.role != transcript.ROLE]
+        turns = [m for m in path if m.role != TRANSCRIPT]
         last = turns[-1] if turns else None
         if not message_id and last is not None and last.status == "failed" and last.text:
             return self._core._answer(conversation_id, replace(last, status="streaming", error=None))

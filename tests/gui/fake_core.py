@@ -14,6 +14,7 @@ from pathlib import Path
 from qvac_core.core import transcript
 from qvac_core.core.identity_state import OwnIdentity
 from qvac_core.core.state import (
+    TRANSCRIPT,
     AccessChanged,
     AccessKey,
     AccessMode,
@@ -580,7 +581,7 @@ class FakeCore:
         await self._enter("start_transcript", conversation_id, path, listener, language)
         stats = AnswerStats("This machine", "local", "local", listener.model, 0, 0, 0, 0)
         text = transcript.begin(path.name, path.stat().st_size if path.exists() else 39_600_000, str(path))
-        message = Message(self._id("transcript"), transcript.ROLE, text, self.clock(), "streaming", stats=stats)
+        message = Message(self._id("transcript"), TRANSCRIPT, text, self.clock(), "streaming", stats=stats)
         task = asyncio.get_running_loop().create_task(self._transcribe(conversation_id, message))
         self._answers[message.id] = task
         task.add_done_callback(lambda _task: self._answers.pop(message.id, None))

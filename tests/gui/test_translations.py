@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -16,7 +17,6 @@ from app.languages import NAMES, Choice
 from app.presenters.translations import Translations
 from app.widgets.button import Button
 from app.widgets.chat.answer_row import AnswerRow
-from app.widgets.chat.message_list import Row
 from app.widgets.language_popup import LanguagePopup
 from qvac_core.core.state import ProvidersChanged, SharedModelsChanged, Target, TranslationChanged
 from qvac_core.errors import ModelError
@@ -24,6 +24,9 @@ from tests.gui import chat_scenes as scenes
 from tests.gui.share_window import POPUP
 from tests.gui.test_transcripts import Desk, Play
 from tests.gui.test_transcripts import desk as desk
+
+if TYPE_CHECKING:
+    from app.widgets.chat.message_list import Row
 
 STUDIO = Target(scenes.STUDIO, "qwen3-8b")
 

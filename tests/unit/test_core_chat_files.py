@@ -37,9 +37,9 @@ from qvac_core.core.state import (
     ToolUse,
     UseState,
 )
-from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.errors import StoreError
 from qvac_core.store.folders import DataDir
+from qvac_core.store.records import TRANSCRIPT
 from qvac_core.store.store import Store
 
 STATS = AnswerStats("Studio", "delegated", "relay", "Qwen3 8B", 0.1, 50.0, 10, 3, "ab" * 32)

@@ -14,6 +14,7 @@ from qvac_core.core.chats import _history
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.heard_elsewhere import TakenOver
 from qvac_core.core.state import (
+    TRANSCRIPT,
     AnswerFinished,
     AnswerStats,
     AnswerTokens,
@@ -66,7 +67,7 @@ def test_a_model_never_sees_a_transcript() -> None:
     messages = [
         Message("1", "user", "Hello", 0),
         Message("2", "assistant", "Hi", 0),
-        Message("3", transcript.ROLE, transcript.begin("a.wav", 1), 0),
+        Message("3", TRANSCRIPT, transcript.begin("a.wav", 1), 0),
         Message("4", "user", "And?", 0),
     ]
     assert [(m.role, m.content) for m in _history(messages, {})] == [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -29,16 +30,23 @@ from app.i18n import tr
 from app.languages import Choice
 from app.theme import Theme
 from app.widgets.button import Button
-from app.widgets.chat.answer_row import FACE, GAP, AnswerRow, Describe
 from app.widgets.chat.long_text import ANSWER
 from app.widgets.chat.marks import mark, marked
-from app.widgets.chat.question_row import QuestionRow
-from app.widgets.chat.transcript_row import TranscriptFacts, TranscriptRow
-from app.widgets.chat.translation_box import TranslationBox
 from app.widgets.focus import KEYBOARD_REASONS
 from app.widgets.menu import Menu, add_languages
-from qvac_core.core.state import ErrorInfo, Message
-from qvac_core.core.transcript import ROLE as TRANSCRIPT
+from qvac_core.core.state import TRANSCRIPT, ErrorInfo, Message
+from qvac_core.lazy import Lazy
+
+# What a message is shown with: a window that opens shows none yet.
+if TYPE_CHECKING:
+    from app.widgets.chat import answer_row, question_row, transcript_row, translation_box
+
+    Row: TypeAlias = question_row.QuestionRow | answer_row.AnswerRow | transcript_row.TranscriptRow
+    DescribeTranscript: TypeAlias = Callable[[Message], transcript_row.TranscriptFacts]
+else:
+    answer_row, question_row, transcript_row, translation_box = (
+        Lazy(f"app.widgets.chat.{name}") for name in ("answer_row", "question_row", "transcript_row", "translation_box")
+    )
 
 COLUMN = 736
 NARROW_MARGIN = 28
@@ -51,9 +59,6 @@ FIRST_BLOCKS, BLOCKS_PER_SLICE = 40, 16
 FAR_FROM_END = 120  # px: from here on a button leads there
 SCREENS_ABOVE = 3  # of older rows are made ahead of who scrolls up
 NEAR_END = 8  # px: who is this close to the end is following
-
-Row = QuestionRow | AnswerRow | TranscriptRow
-DescribeTranscript = Callable[[Message], TranscriptFacts]
 
 
 class MessageList(QScrollArea):
@@ -76,18 +81,21 @@ class MessageList(QScrollArea):
     def __init__(
         self,
         theme: Theme,
-        describe: Describe,
+        describe: answer_row.Describe,
         describe_transcript: DescribeTranscript | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._describe = describe
-        self._describe_transcript = describe_transcript or (lambda message: TranscriptFacts(describe(message)))
+        self._describe_transcript = describe_transcript or (
+            lambda message: transcript_row.TranscriptFacts(describe(message))
+        )
         self._rows: dict[str, Row] = {}
         self._order: list[str] = []  # ids of the rows that are made, first to last
         self._older: list[Message] = []  # not made yet, first to last
-        self._translations: dict[str, tuple[QWidget, TranslationBox]] = {}  # by message: what holds it, and it
+        # By message: what holds it, and it.
+        self._translations: dict[str, tuple[QWidget, translation_box.TranslationBox]] = {}
         self.languages: tuple[Choice, ...] = ()  # to translate into
         self._following = True
         self._ours = False
@@ -158,7 +166,7 @@ class MessageList(QScrollArea):
         if message.role in ("user", TRANSCRIPT):
             self._following = True
         row = self._rows[message.id]
-        if message.status == "streaming" and isinstance(row, AnswerRow):
+        if message.status == "streaming" and isinstance(row, answer_row.AnswerRow):
             row.speak()
 
     def show_path(self, messages: Sequence[Message]) -> None:
@@ -226,7 +234,7 @@ class MessageList(QScrollArea):
     def rename(self, message_id: str, message: Message) -> None:
         """My question has reached the core: it has the id of there."""
         row = self._rows.get(message_id)
-        if not isinstance(row, QuestionRow):
+        if not isinstance(row, question_row.QuestionRow):
             return
         self._rows[message.id] = self._rows.pop(message_id)
         self._order[self._order.index(message_id)] = message.id
@@ -236,7 +244,7 @@ class MessageList(QScrollArea):
 
     def edit_last_question(self) -> bool:
         """Whether there is one that can be edited."""
-        rows = [row for row in self.rows if isinstance(row, QuestionRow)]
+        rows = [row for row in self.rows if isinstance(row, question_row.QuestionRow)]
         if not rows or not rows[-1].pencil.isVisibleTo(rows[-1]) or not rows[-1].editable:
             return False
         self._set_current(rows[-1].message.id)
@@ -249,14 +257,14 @@ class MessageList(QScrollArea):
 
     def change(self, message: Message) -> None:
         row = self._rows.get(message.id)
-        if isinstance(row, QuestionRow):
+        if isinstance(row, question_row.QuestionRow):
             if row.message is not message:
                 row.show_message(message)
-        elif isinstance(row, AnswerRow):
+        elif isinstance(row, answer_row.AnswerRow):
             row.show_message(message, self._describe(message))
             if message.stats is not None and message.stats.blind:
                 self._tell_unseen(self._order.index(message.id))
-        elif isinstance(row, TranscriptRow):
+        elif isinstance(row, transcript_row.TranscriptRow):
             row.show_message(message, self._describe_transcript(message))
 
     def remove(self, message_id: str) -> None:
@@ -273,7 +281,7 @@ class MessageList(QScrollArea):
         if busy != self._busy:
             self._busy = busy
             for row in self._rows.values():
-                if not isinstance(row, TranscriptRow):
+                if not isinstance(row, transcript_row.TranscriptRow):
                     row.set_busy(busy)
 
     def scroll_to_end(self) -> None:
@@ -298,7 +306,9 @@ class MessageList(QScrollArea):
         if not 0 < place < len(self._order):
             return
         question, answer = self._rows[self._order[place - 1]], self._rows[self._order[place]]
-        if isinstance(question, QuestionRow) and question.pictures and isinstance(answer, AnswerRow):
+        if not isinstance(question, question_row.QuestionRow) or not question.pictures:
+            return
+        if isinstance(answer, answer_row.AnswerRow):
             stats = answer.message.stats
             question.show_unseen(stats.model if stats is not None and stats.blind else "")
 
@@ -314,7 +324,7 @@ class MessageList(QScrollArea):
     def _make(self, message: Message) -> Row:
         row: Row
         if message.role == "user":
-            row = question = QuestionRow(self._theme, message)
+            row = question = question_row.QuestionRow(self._theme, message)
             row.link_activated.connect(self.link_activated)
             row.unfolding.connect(self._stay)
             row.branch_wanted.connect(self.branch_wanted)
@@ -323,11 +333,11 @@ class MessageList(QScrollArea):
             if (begun := self._edits.get(message.id)) is not None:
                 row.open_edit(begun)
         elif message.role == TRANSCRIPT:
-            row = TranscriptRow(self._theme, message, self._describe_transcript(message))
+            row = transcript_row.TranscriptRow(self._theme, message, self._describe_transcript(message))
             row.unfolding.connect(self._stay)
             self.transcript_made.emit(row)
         else:
-            row = AnswerRow(self._theme, message, self._describe(message))
+            row = answer_row.AnswerRow(self._theme, message, self._describe(message))
             row.link_activated.connect(self.link_activated)
             row.regenerate.connect(partial(self.regenerate.emit, message.id))
             row.go_on.connect(self.go_on)
@@ -336,7 +346,7 @@ class MessageList(QScrollArea):
             row.translate.connect(partial(self._translate_all, row))
             row.unfolding.connect(self._stay)
             row.tool_decided.connect(partial(self.tool_decided.emit, message.id))
-        if not isinstance(row, TranscriptRow):
+        if not isinstance(row, transcript_row.TranscriptRow):
             row.set_busy(self._busy)
         if self._marked:
             mark(row, self._marked, self._theme)
@@ -391,28 +401,28 @@ class MessageList(QScrollArea):
             holder.hide()
             holder.deleteLater()
 
-    def translation(self, message_id: str) -> TranslationBox | None:
+    def translation(self, message_id: str) -> translation_box.TranslationBox | None:
         return self._translations[message_id][1] if message_id in self._translations else None
 
-    def _make_translation(self, message_id: str, language: str) -> tuple[QWidget, TranslationBox]:
+    def _make_translation(self, message_id: str, language: str) -> tuple[QWidget, translation_box.TranslationBox]:
         row = self._rows[message_id]
-        box = TranslationBox(self._theme, language)
+        box = translation_box.TranslationBox(self._theme, language)
         box.stop_wanted.connect(lambda: self.translation_stopped.emit(message_id))
         box.again_wanted.connect(lambda: self.translation_again.emit(message_id))
         box.dismissed.connect(lambda: self.translation_dismissed.emit(message_id))
         holder = QWidget()
         layout = QHBoxLayout(holder)
-        layout.setContentsMargins(FACE + GAP, 0, 0, 0)
+        layout.setContentsMargins(answer_row.FACE + answer_row.GAP, 0, 0, 0)
         layout.addWidget(box)
         holder.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        box.fit(self._column() - FACE - GAP)
+        box.fit(self._column() - answer_row.FACE - answer_row.GAP)
         self._layout.insertWidget(self._layout.indexOf(row) + 1, holder)
         holder.show()
         return holder, box
 
     def _translate_all(self, row: Row, language: str) -> None:
         message = row.message
-        text = row.transcript.text if isinstance(row, TranscriptRow) else message.text
+        text = row.transcript.text if isinstance(row, transcript_row.TranscriptRow) else message.text
         self.translation_wanted.emit(message.id, text, language)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
@@ -533,7 +543,7 @@ class MessageList(QScrollArea):
         for row in self._rows.values():
             row.fit(column, narrow=self._narrow)
         for _, box in self._translations.values():
-            box.fit(column - FACE - GAP)
+            box.fit(column - answer_row.FACE - answer_row.GAP)
         self._back_to(anchor)
 
     def settle(self) -> None:
@@ -623,7 +633,7 @@ class MessageList(QScrollArea):
         if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and row is not None:
             stops = self._stops(row)
             if event.key() == Qt.Key.Key_Escape:
-                if isinstance(row, QuestionRow):
+                if isinstance(row, question_row.QuestionRow):
                     row.end_edit()
                 self.setFocus(Qt.FocusReason.ShortcutFocusReason)
                 return True
@@ -640,12 +650,12 @@ class MessageList(QScrollArea):
     def _step_branch(self, step: int) -> None:
         """Of the message that has the ring."""
         row = self.current
-        if isinstance(row, QuestionRow) and row.edit is None:
+        if isinstance(row, question_row.QuestionRow) and row.edit is None:
             (row.branches.before if step < 0 else row.branches.after).click()
-        elif isinstance(row, AnswerRow):
+        elif isinstance(row, answer_row.AnswerRow):
             (row.stats.branches.before if step < 0 else row.stats.branches.after).click()
 
-    def _edit(self, row: QuestionRow) -> None:
+    def _edit(self, row: question_row.QuestionRow) -> None:
         row.begin_edit()
         for stop in self._stops(row):
             stop.removeEventFilter(self)
@@ -653,7 +663,7 @@ class MessageList(QScrollArea):
         self.settle()
         self.ensureWidgetVisible(row, 0, SPACING)
 
-    def _keep_edit(self, row: QuestionRow, text: str) -> None:
+    def _keep_edit(self, row: question_row.QuestionRow, text: str) -> None:
         if text:
             self._edits[row.message.id] = text
         else:
@@ -670,7 +680,7 @@ class MessageList(QScrollArea):
         if message_id is not None:
             row = self._rows[message_id]
             self.ensureWidgetVisible(row, 0, SPACING)
-            if isinstance(row, AnswerRow):
+            if isinstance(row, answer_row.AnswerRow):
                 row.name_for_reading()
             QAccessible.updateAccessibility(QAccessibleEvent(row, QAccessible.Event.Focus))
         self._canvas.update()
