@@ -42,6 +42,7 @@ from qvac_core.delegation.failures import Code
 from qvac_core.delegation.messages import (
     Attachment,
     ContentDelta,
+    ContinueFrom,
     Event,
     GenerationParams,
     HistoryMessage,
@@ -63,13 +64,17 @@ DELEGATED = "delegated"
 
 @dataclass(slots=True)
 class _Chat:
-    """One conversation in the terminal. where: who is asked next. model_id: the provider's; local_id: this one's."""
+    """One conversation in the terminal. where: who is asked next. model_id: the provider's; local_id: this one's.
+
+    sha256: of the provider's model file, "" where it does not tell.
+    """
 
     core: Core
     options: argparse.Namespace
     output: Output
     where: str = DELEGATED
     model_id: str = ""
+    sha256: str = ""
     local_id: str = ""
     history: list[HistoryMessage] = field(default_factory=list)
     pictures: list[Attachment] = field(default_factory=list)
@@ -168,6 +173,7 @@ async def _load(conversation: _Chat) -> None:
         conversation.where = LOCAL
         return
     conversation.model_id = loaded.model_id
+    conversation.sha256 = await _file_of(conversation, source)
     path, relay = _path(conversation)
     output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source, path=path, relay=relay or None)
     way = f" through the relay {short_key(relay)}" if relay else ", found on your network" if path == LOCAL_PATH else ""
@@ -224,6 +230,16 @@ async def _source(conversation: _Chat) -> str:
     if not offers:
         raise DelegationError("This provider shares no chat model at the moment. Ask its owner to share one.")
     return next((entry.name for entry in offers if entry.loaded), offers[0].name)
+
+
+async def _file_of(conversation: _Chat, source: str) -> str:
+    """The SHA-256 of the model that was loaded, by which an answer that broke off is continued."""
+    names = (source, conversation.options.model)
+    try:
+        listed = await conversation.core.consumer.list_models(conversation.delegate)
+    except QvacError:  # it went away meanwhile; what is asked next says so
+        return ""
+    return next((entry.sha256 for entry in listed or () if entry.name in names), "")
 
 
 def _progress(output: Output, report: ModelProgress) -> None:
@@ -326,7 +342,7 @@ async def _stream(conversation: _Chat, *, calls: bool = True) -> _Answer:
             parameters=Parameters(temperature=options.temp, max_tokens=options.predict),
             terms=terms,
             ahead_here=here.is_here(),
-            again=False,
+            again=bool(conversation.sha256),
         )
         async with asked as stream:
             thinks = False
@@ -360,12 +376,22 @@ class _There:
         self.final: CompletionFinal | None = None
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
-        async with await _start(self._conversation, calls=self._calls) as completion:
+        sha256, goes_on = self._conversation.sha256, await self._goes_on(question)
+        continue_from = ContinueFrom(question.so_far, sha256) if goes_on else None
+        async with await _start(self._conversation, continue_from, calls=self._calls) as completion:
             completion.when_placed(self._placed)
-            yield Began("", continues=False)
+            yield Began(sha256, continues=goes_on)
             async for part in _parts(completion.events):
                 yield part
             self.final = await completion.final
+
+    async def _goes_on(self, question: Question) -> bool:
+        """Whether it continues what was said, in the same file. Another one would begin anew."""
+        connection, sha256 = self._connection, self._conversation.sha256
+        if connection is None or not (question.so_far and sha256 and sha256 == question.model_sha256):
+            return False
+        await connection.greeted()
+        return connection.offers("continue")
 
     def _placed(self, place: int, wait_ms: float) -> None:
         output, wait = self._conversation.output, believed(wait_ms)
@@ -407,7 +433,7 @@ class _There:
         return Standing(target, self.name_of(target.provider_key), away=self.is_away(target.provider_key))
 
     def has_model(self, target: Target, model_sha256: str) -> bool:
-        return False
+        return bool(model_sha256) and model_sha256 == self._conversation.sha256
 
     def name_of(self, provider_key: str) -> str:
         return short_key(provider_key)
@@ -475,7 +501,7 @@ async def _parts(events: AsyncIterator[Event]) -> AsyncGenerator[str | Thinking,
             yield event.text
 
 
-async def _start(conversation: _Chat, *, calls: bool = True) -> Completion:
+async def _start(conversation: _Chat, continue_from: ContinueFrom | None = None, *, calls: bool = True) -> Completion:
     core, options, output = conversation.core, conversation.options, conversation.output
     tools = conversation.tools.tools if conversation.tools is not None else ()
     choice = ToolChoice() if calls else ToolChoice(ToolMode.NONE)
@@ -488,6 +514,7 @@ async def _start(conversation: _Chat, *, calls: bool = True) -> Completion:
         conversation.history,
         generation_params=params,
         capture_thinking=True,
+        continue_from=continue_from,
         on_upload=lambda there, size: output.event("upload", sent=there, total=size),
         **wire_tools(tools, choice),
     )

@@ -127,24 +127,39 @@ def test_a_killed_provider(site: Site) -> None:
     no_trace(guest, again)
 
 
-def test_a_killed_worker_costs_one_answer(site: Site) -> None:
+def test_a_killed_worker_costs_no_answer_once_and_then_one(site: Site) -> None:
+    """The same provider goes on at the next word; what ends its model twice in one answer is not asked a third time."""
+    whole = ("--predict", "120")
     with site.provider() as provider:
         provider.until("ready")
-        with site.chat(*LONG, "--predict", "4000") as guest:
+        with site.chat(*LONG, *whole) as unbroken:
+            assert unbroken.finish() == 0, unbroken.stderr
+        assert provider.until("done")["outcome"] == "length"
+        with site.chat(*LONG, *whole) as guest:
             guest.until("token")
             worker_of(provider).kill()
-            assert guest.finish() == 1
-        done = provider.until("done")
-        assert done["outcome"] == "error"
-        with site.chat(*LONG, "--predict", "4") as guest_again:
-            assert guest_again.finish() == 0, guest_again.stderr
-        assert provider.until("done")["outcome"] == "length"
+            assert guest.finish() == 0, guest.stderr
+        outcomes = [provider.until("done")["outcome"] for _ in range(2)]
+        assert outcomes == ["error", "length"]
+        with site.chat(*LONG, "--predict", "4000") as twice:
+            twice.until("token")
+            worker_of(provider).kill()
+            twice.until("seam")
+            twice.until("token")
+            worker_of(provider).kill()
+            assert twice.finish() == 1
         provider.interrupt()
         assert provider.finish() == 130
-    (error,) = guest.of("error")
+    assert text_of(guest).strip() == text_of(unbroken).strip()
+    assert "continues." in guest.stderr and not guest.of("error")
+    (error,) = twice.of("error")
     assert (error["name"], error["code"]) == ("WORKER_CRASHED", WORKER_CRASHED)
-    assert guest.stderr.count("Error: ") == 1
-    no_trace(guest, provider)
+    assert twice.stderr.count("Error: ") == 1
+    no_trace(guest, twice, provider)
+
+
+def text_of(guest: Program) -> str:
+    return "".join(token["text"] for token in guest.of("token"))
 
 
 @pytest.fixture
