@@ -207,6 +207,8 @@ _WITH_FIELDS = (
     later("{name} continues."),
     later("{name} had not begun yet."),
     later("{name} answers anew."),
+    later("{name} translates."),
+    later("{name} translates the rest."),
     later("{name} is asked now."),
     later("{name} is away."),
     later("{name} has a line of about {seconds} s."),

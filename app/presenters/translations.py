@@ -30,13 +30,14 @@ NOBODY = Target()
 @dataclass(frozen=True, slots=True)
 class Translation:
     """Of one message; a new one takes the place of the one before. name: of the language, and who translates where that
-    is a translation model. asked: what is translated. seam: why another machine does it."""
+    is a translation model. asked: what is translated. others: who else may go on. seam: why another machine does it."""
 
     message_id: str
     language: str
     name: str
     asked: str = ""
     target: Target = NOBODY
+    others: tuple[Target, ...] = ()
     text: str = ""
     running: bool = True
     error: ErrorInfo | None = None
@@ -106,20 +107,21 @@ class Translations(QObject):
         engines = [choice for each in (self._here, *self._there) for choice in languages.by_models(each)]
         return (*engines, *(languages.Choice(code, languages.name(code)) for code in (*first, *rest)))
 
-    def start(self, message_id: str, text: str, language: str, target: Target) -> None:
-        """target: who chats; it translates where no translation model of the choice is there any more."""
+    def start(self, message_id: str, text: str, language: str, target: Target, others: tuple[Target, ...] = ()) -> None:
+        """target: who chats; it translates where no translation model of the choice is there any more. others: of the
+        conversation, who go on where it goes away."""
         if not text.strip():
             return
         self.stop(message_id)
         source, to, key = languages.parts(language)
         name = languages.name(language, self._names.get(key, ""))
-        self._show(Translation(message_id, language, name, text, target))
+        self._show(Translation(message_id, language, name, text, target, others))
         if not source and to != self.last_language:
             self.last_language = to
             self._tasks.start(self._core.call(lambda core: core.set_setting(LANGUAGE_SETTING, to)), _ignore)
         translation_id = self._ids[message_id] = uuid.uuid4().hex
         self._tasks.start(
-            self._core.call(lambda core: core.start_translation(translation_id, text, to, target, source, key)),
+            self._core.call(lambda core: core.start_translation(translation_id, text, to, target, source, key, others)),
             lambda error: self._fail(message_id, translation_id, error),
         )
 
@@ -127,7 +129,7 @@ class Translations(QObject):
         """After a failure."""
         shown = self._shown.get(message_id)
         if shown is not None and not shown.running:
-            self.start(message_id, shown.asked, shown.language, shown.target)
+            self.start(message_id, shown.asked, shown.language, shown.target, shown.others)
 
     def stop(self, message_id: str) -> None:
         """What is there stays."""

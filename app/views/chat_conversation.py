@@ -141,7 +141,9 @@ class Conversation(QWidget):
     def _connect_translations(self) -> None:
         translations, messages = self._presenter.translations, self.messages
         messages.translation_wanted.connect(
-            lambda message_id, text, language: translations.start(message_id, text, language, self._presenter.target)
+            lambda message_id, text, language: translations.start(
+                message_id, text, language, self._presenter.target, self._presenter.settings.others
+            )
         )
         messages.translation_stopped.connect(translations.stop)
         messages.translation_again.connect(translations.again)

@@ -41,7 +41,7 @@ class TranslationWish:
     """What is to be translated. to, source: language codes or names; source "" = whatever it is written in.
 
     target: who chats, and does it where no translation model does. engines_at: with a source, whose translation models
-    are asked first: a provider's key, "" = this machine's.
+    are asked first: a provider's key, "" = this machine's. others: who of the conversation may go on, in this order.
     """
 
     id: str
@@ -50,6 +50,7 @@ class TranslationWish:
     to: str
     source: str = ""
     engines_at: str = ""
+    others: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

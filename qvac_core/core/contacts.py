@@ -36,6 +36,7 @@ from qvac_core.core.state import (
     Stage,
     Target,
 )
+from qvac_core.core.translators import route
 from qvac_core.core.waiting_times import believed
 from qvac_core.core.waking import Sleepers
 from qvac_core.delegation.completion import Completion, CompletionFinal
@@ -422,6 +423,10 @@ class Contacts:
         return replace(
             told, away=self.is_away(key), connected=told.connected and not closed, wait=max(told.wait, refused)
         )
+
+    def has_engine(self, provider_key: str, wish: TranslationWish) -> bool:
+        """Whether its translation models know both languages, as it said last."""
+        return route(self._translators.get(provider_key, ()), wish.source, wish.to) is not None
 
     def has_model(self, target: Target, model_sha256: str) -> bool:
         entry = self._entries.get(target.provider_key)

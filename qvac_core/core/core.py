@@ -705,9 +705,16 @@ class Core:
     # --- Translation ----------------------------------------------------------------------------------------------
 
     async def start_translation(
-        self, translation_id: str, text: str, to: str, target: Target, source: str = "", engines_at: str = ""
+        self,
+        translation_id: str,
+        text: str,
+        to: str,
+        target: Target,
+        source: str = "",
+        engines_at: str = "",
+        others: Sequence[Target] = (),
     ) -> None:
-        self._translations.start(TranslationWish(translation_id, target, text, to, source, engines_at))
+        self._translations.start(TranslationWish(translation_id, target, text, to, source, engines_at, tuple(others)))
 
     async def stop_translation(self, translation_id: str) -> None:
         await self._translations.stop(translation_id)

@@ -278,12 +278,19 @@ class CoreInterface(Protocol):
         the recording is not where it was."""
 
     async def start_translation(
-        self, translation_id: str, text: str, to: str, target: Target, source: str = "", engines_at: str = ""
+        self,
+        translation_id: str,
+        text: str,
+        to: str,
+        target: Target,
+        source: str = "",
+        engines_at: str = "",
+        others: Sequence[Target] = (),
     ) -> None:
         """Translate a text by whoever chats at `target`; with `source` by the translation models of the provider
         `engines_at` (a key), "" = of this machine, where they know both languages. to, source: BCP-47. Where a provider
-        goes away this machine does it. TranslationChanged… of this id, which the caller makes up, follow; the last one
-        with running False."""
+        goes away this machine's models do it, else one of `others`, at last who chats here. TranslationChanged… of this
+        id, which the caller makes up, follow; the last one with running False."""
 
     async def stop_translation(self, translation_id: str) -> None:
         """Down to the GPU; what is there is kept, and told once more."""

@@ -10353,6 +10353,14 @@
         <translation>أوقف {name} المشاركة.</translation>
     </message>
     <message>
+        <source>{name} translates the rest.</source>
+        <translation>يترجم {name} البقية.</translation>
+    </message>
+    <message>
+        <source>{name} translates.</source>
+        <translation>يترجم {name}.</translation>
+    </message>
+    <message>
         <source>{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …).</source>
         <translation>يطلب {name} تسجيل الدخول. ضع مفتاحه بين الترويسات (Authorization: Bearer …).</translation>
     </message>

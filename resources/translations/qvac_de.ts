@@ -10073,6 +10073,14 @@
         <translation>{name} hat die Freigabe beendet.</translation>
     </message>
     <message>
+        <source>{name} translates the rest.</source>
+        <translation>{name} übersetzt den Rest.</translation>
+    </message>
+    <message>
+        <source>{name} translates.</source>
+        <translation>{name} übersetzt.</translation>
+    </message>
+    <message>
         <source>{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …).</source>
         <translation>{name} verlangt eine Anmeldung. Tragen Sie seinen Schlüssel bei den Kopfzeilen ein (Authorization: Bearer …).</translation>
     </message>

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qvac_core.core import Core, CoreConfig
+from qvac_core.core import Core, CoreConfig, RuleOverride
 from qvac_core.core.answering import TranslationWish
 from qvac_core.core.state import AnswerFinished, AnswerTokens, CoreEvent, Message, Parameters, Target
 from qvac_core.core.translating import Anew
@@ -120,20 +120,30 @@ def test_a_killed_provider_is_continued_here_with_the_same_words(site: Site) -> 
         asyncio.run(main(provider))
 
 
-def test_a_translation_goes_on_here_behind_the_last_sentence_of_a_killed_provider(
+def test_a_translation_goes_on_at_another_provider_and_then_here_behind_the_last_sentence(
     bootstrap: str, tmp_path: Path
 ) -> None:
+    """The first one is killed, the second one stops sharing."""
     model = write_model(tmp_path / "model", "de", "en", {german: word for word, german in GERMAN.items()})[0]
     site = Site(bootstrap, model, tmp_path)
-    text = "das Haus ist klein. das Haus ist grün!\n\n" * 500
-    wish = TranslationWish("whole", Target(KEY), text, "en", "de", KEY)
+    text, whole = (
+        "das Haus ist klein. das Haus ist grün!\n\n" * 500,
+        "the house is small. the house is green!\n\n" * 500,
+    )
+    host, port = bootstrap.split(":")
+    network = ((host, int(port)),)
 
     async def main(provider: Program) -> None:
-        host, port = bootstrap.split(":")
-        async with Core(CoreConfig(tmp_path / "guest", bootstrap=((host, int(port)),))) as core:
-            await core.connect_provider(KEY)
-            await core.add_model_file(model)
-            seams, said = [], ""
+        open_to_all = CoreConfig(tmp_path / "workshop", bootstrap=network, rules=RuleOverride(allow_all=True))
+        async with Core(open_to_all) as workshop, Core(CoreConfig(tmp_path / "guest", bootstrap=network)) as core:
+            await workshop.add_model_file(model)
+            await workshop.start_sharing()
+            await core.add_provider(workshop.public_key, "Workshop")
+            for key in (KEY, workshop.public_key):
+                await core.connect_provider(key)
+            others = (Target(KEY), Target(workshop.public_key))
+            wish = TranslationWish("whole", Target(KEY), text, "en", "de", KEY, others)
+            seams, said, shares = list[tuple[Anew, int]](), "", True
             async for part in core.translating.translate(wish):
                 if isinstance(part, Anew):
                     seams.append((part, len(said)))
@@ -142,11 +152,18 @@ def test_a_translation_goes_on_here_behind_the_last_sentence_of_a_killed_provide
                 said += part
                 if len(said) > 400 and provider.process.poll() is None:
                     provider.process.kill()
-            ((seam, came),) = seams
-            assert 0 < seam.keeps <= came < len(said)
-            assert came - seam.keeps < 60  # of one sentence
-            assert seam.sentence.endswith(" This machine translates the rest.")
-            assert said == "the house is small. the house is green!\n\n" * 500
+                if len(seams) == 1 and len(said) > seams[0][0].keeps + 400 and shares:
+                    shares = False
+                    await core.add_model_file(model)
+                    await workshop.stop_sharing()
+            assert [seam.sentence.rpartition(". ")[2] for seam, _ in seams] == [
+                "Workshop translates the rest.",
+                "This machine translates the rest.",
+            ]
+            for seam, came in seams:
+                assert 0 < seam.keeps <= came < len(whole)
+                assert came - seam.keeps < 60  # of one sentence
+            assert said == whole
 
     with site.provider() as provider:
         provider.until("ready")

@@ -544,11 +544,19 @@ class FakeCore:
         self.emit(DictationEnded(dictation_id, "".join(self._understood())))
 
     async def start_translation(
-        self, translation_id: str, text: str, to: str, target: Target, source: str = "", engines_at: str = ""
+        self,
+        translation_id: str,
+        text: str,
+        to: str,
+        target: Target,
+        source: str = "",
+        engines_at: str = "",
+        others: Sequence[Target] = (),
     ) -> None:
         """Streams `translated`, held at the end with `script.hold`; `fail["translation"]` fails it there. script.seam:
         after that piece another machine begins anew."""
-        await self._enter("start_translation", text, to, target, *(said for said in (source, engines_at) if said))
+        more = (source, engines_at, tuple(others))
+        await self._enter("start_translation", text, to, target, *(said for said in more if said))
         task = asyncio.get_running_loop().create_task(self._translate(translation_id))
         self._answers[translation_id] = task
         task.add_done_callback(lambda _task: self._answers.pop(translation_id, None))

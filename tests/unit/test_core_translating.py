@@ -19,6 +19,8 @@ from qvac_core.delegation.translation_run import UpTo
 from qvac_core.errors import ConnectionClosed, InferenceCancelled, ModelError, QvacError
 
 KEY = "ab" * 32
+WORKSHOP, LAPTOP, ATTIC = "cd" * 32, "ef" * 32, "01" * 32
+NAMES = {WORKSHOP: "Workshop", LAPTOP: "Laptop", ATTIC: "Attic"}
 CHAT = TranslationWish("t", Target(KEY, "qwen"), "Hallo", "en")
 ENGINE = TranslationWish("t", Target("", "qwen"), "Hallo", "en", "de", KEY)
 
@@ -41,18 +43,26 @@ class Here:
 
 
 class There:
-    """`UpTo` says how far it is in the text."""
+    """`UpTo` says how far it is in the text. then: what the next one says that is asked, by its key."""
 
     def __init__(
         self, pieces: Sequence[str | UpTo] = (), error: QvacError | None = None, *, hangs: bool = False
     ) -> None:
         self.pieces, self.error, self.hangs = pieces, error, hangs
         self.asked: list[TranslationWish] = []
+        self.then: dict[str, There] = {}
+        self.engines: set[str] = set()
+        self.away: set[str] = set()
         self.gone = False
         self.closed = False
 
     async def translate(self, wish: TranslationWish) -> AsyncGenerator[str | UpTo, None]:
         self.asked.append(wish)
+        if (other := self.then.get(wish.engines_at or wish.target.provider_key)) is not None:
+            async with aclosing(other.translate(wish)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
         try:
             for piece in self.pieces:
                 yield piece
@@ -65,7 +75,13 @@ class There:
             self.closed = True
 
     def name_of(self, provider_key: str) -> str:
-        return "Studio"
+        return NAMES.get(provider_key, "Studio")
+
+    def has_engine(self, provider_key: str, wish: TranslationWish) -> bool:
+        return provider_key in self.engines
+
+    def is_away(self, provider_key: str) -> bool:
+        return provider_key in self.away
 
     def is_gone(self, provider_key: str) -> bool:
         return self.gone
@@ -128,6 +144,39 @@ def test_this_machine_goes_on_behind_the_last_whole_sentence(
     seam = Anew("Studio went offline. This machine translates the rest.", keeps)
     assert made == [*said, seam, *(("Hel", "lo") if rest else ())]
     assert [wish.text for wish in here.asked] == ([rest] if rest else [])
+
+
+def test_the_other_providers_of_the_conversation_go_on_in_their_order() -> None:
+    """Each behind the last sentence of those before it; one that is away is passed over."""
+    lost = ConnectionClosed("reset", name="ECONNRESET")
+    there = There(("One.", UpTo(5), " Tw"), lost)
+    there.then = {WORKSHOP: There((" Two.", UpTo(6), " T"), lost), LAPTOP: There((" Three.",))}
+    there.engines, there.away = {WORKSHOP}, {ATTIC}
+    wish = replace(ENGINE, text="Eins. Zwei. Drei.", others=tuple(map(Target, (KEY, ATTIC, WORKSHOP, LAPTOP))))
+    here = Here(chat=True)
+    assert parts(wish, here, there) == [
+        *("One.", " Tw"),
+        Anew("Studio went offline. Workshop translates the rest.", 4),
+        *(" Two.", " T"),
+        Anew("Workshop went offline. Laptop translates the rest.", 9),
+        " Three.",
+    ]
+    assert [one.text for one in there.asked] == ["Eins. Zwei. Drei.", " Zwei. Drei.", " Drei."]
+    assert [one.engines_at for one in there.asked] == [KEY, WORKSHOP, ""]
+    assert not here.asked
+
+
+def test_translation_models_here_go_before_other_providers_and_a_chat_model_behind_them() -> None:
+    lost = ConnectionClosed("reset", name="ECONNRESET")
+    wish = replace(ENGINE, others=(Target(WORKSHOP),))
+    for here, asked in ((Here(engine=True), [KEY]), (Here(chat=True), [KEY, WORKSHOP])):
+        there = There((), lost)
+        there.then = {WORKSHOP: There((), lost)}
+        assert parts(wish, here, there)[-2:] == ["Hel", "lo"]
+        assert [one.engines_at or one.target.provider_key for one in there.asked] == asked
+    there = There((), lost)
+    there.then = {WORKSHOP: There(("Hi",))}
+    assert parts(wish, Here(), there, fallback=False)[-1] == "Hi"  # that this machine must not go on is about it alone
 
 
 def test_it_fails_where_this_machine_cannot_or_may_not_go_on() -> None:
