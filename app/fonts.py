@@ -5,7 +5,10 @@ Letters that Inter lacks (Arabic, Chinese, emoji) come from the system's fonts, 
 
 from __future__ import annotations
 
+import sys
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from PySide6.QtCore import QByteArray
 from PySide6.QtGui import QFont, QFontDatabase
@@ -26,7 +29,12 @@ def interface_font(system: QFont) -> QFont:
 def _load() -> bool:
     folder = resources.files("resources.fonts")
     # Always the same files, by name: a folder's order is not ours.
-    return all(
-        QFontDatabase.addApplicationFontFromData(QByteArray((folder / f"Inter-{name}.otf").read_bytes())) >= 0
-        for name in FILES
-    )
+    return all(_add(folder / f"Inter-{name}.otf") for name in FILES)
+
+
+def _add(file: Traversable) -> bool:
+    # Fonts of files that lie there are mapped; a copy of all five is 2 MB. Elsewhere than on Linux an open font could
+    # not be replaced by an update.
+    if sys.platform == "linux" and isinstance(file, Path):
+        return QFontDatabase.addApplicationFont(str(file)) >= 0
+    return QFontDatabase.addApplicationFontFromData(QByteArray(file.read_bytes())) >= 0
