@@ -182,6 +182,7 @@ class SettingsPage(QWidget):
         self._narrow = False
         self._words: Sequence[str] = ()
         self._waiting: list[str] = []  # sections that the search has not come to
+        self._ready: dict[str, list[GroupView]] = {}  # of sections that are not made yet, the first groups
         self._hits: dict[str, int] = {}
         self._ahead = QTimer(self)
         self._ahead.setInterval(0)
@@ -302,7 +303,9 @@ class SettingsPage(QWidget):
         """Made where it was not yet."""
         if name not in self.sections:
             section = next(one for one in SECTIONS if one.name == name)
-            view = SectionView(self._theme, section, [self._group(group) for group in section.groups])
+            ready = self._ready.pop(name, [])
+            rest = [self._group(group) for group in section.groups[len(ready) :]]
+            view = SectionView(self._theme, section, [*ready, *rest])
             view.hide()
             view.link_wanted.connect(lambda: self.show_section(name))
             self.sections[name] = view
@@ -324,10 +327,19 @@ class SettingsPage(QWidget):
             self._search_on()
             self.built_ahead.emit()
         elif missing and self.isVisible():
-            self.section(missing[0])
+            self._build_on(missing[0])
             self.built_ahead.emit()
         else:
             self._ahead.stop()
+
+    def _build_on(self, name: str) -> None:
+        """One group of a section; the section itself once it has all of them."""
+        groups = next(one for one in SECTIONS if one.name == name).groups
+        ready = self._ready.setdefault(name, [])
+        if len(ready) < len(groups):
+            ready.append(self._group(groups[len(ready)]))
+        else:
+            self.section(name)
 
     def _group(self, group: Group) -> GroupView:
         entries: list[SettingsEntry] = []
