@@ -114,7 +114,7 @@ class RelaysEntry(SettingsEntry):
         self.refresh()
 
     def texts(self) -> tuple[str, ...]:
-        return (tr("Relays"), self.sentence.plain, *self._presenter.relays, *self._words)
+        return (tr("Relays"), self.sentence.text(), *self._presenter.relays, *self._words)
 
     def mark(self, words: Sequence[str]) -> None:
         self.sentence.mark(words)
@@ -186,7 +186,7 @@ class AddRelayEntry(SettingsRow):
 
     def _show_error(self, error: ErrorInfo) -> None:
         self.set_note(f"{error.title} {error.message}".strip(), "danger")
-        announce(self, self.note.plain, assertive=True)
+        announce(self, self.note.text(), assertive=True)
 
 
 class RelayOfferEntry(SettingsEntry):

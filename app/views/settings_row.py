@@ -84,7 +84,7 @@ class SettingsRow(SettingsEntry):
         self._notes = QWidget()
         self._notes.hide()
         texts = QVBoxLayout()
-        texts.setSpacing(1)
+        texts.setSpacing(4)
         texts.addStretch(1)
         texts.addWidget(self.label)
         texts.addWidget(self.hint)
@@ -124,15 +124,15 @@ class SettingsRow(SettingsEntry):
         control.setAccessibleDescription(hint)
 
     def texts(self) -> tuple[str, ...]:
-        note = (self.note.plain,) if self.note.plain else ()
-        return (self.label.plain, self.hint.plain, *note, *self._words)
+        note = (self.note.text(),) if self.note.text() else ()
+        return (self.label.text(), self.hint.text(), *note, *self._words)
 
     def mark(self, words: Sequence[str]) -> None:
         self.label.mark(words)
         self.hint.mark(words)
 
     def set_hint(self, text: str, tone: str = "text3") -> None:
-        self.hint.set_plain(text)
+        self.hint.setText(text)
         self.hint.set_tone(tone)
         self.hint.setVisible(bool(text))
         if self.controls:
@@ -140,7 +140,7 @@ class SettingsRow(SettingsEntry):
 
     def set_note(self, text: str, tone: str = "text2") -> None:
         """A line below the hint: why something cannot be changed, what is still to come, what went wrong."""
-        self.note.set_plain(text)
+        self.note.setText(text)
         self.note.set_tone(tone)
         self._notes.setVisible(bool(text))
 
@@ -148,7 +148,7 @@ class SettingsRow(SettingsEntry):
         """An ErrorInfo, where it happened."""
         said = " ".join(filter(None, (getattr(error, "title", ""), getattr(error, "message", ""))))
         self.set_note(told(said), "danger")
-        announce(self, self.note.plain, assertive=True)
+        announce(self, self.note.text(), assertive=True)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

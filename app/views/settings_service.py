@@ -112,7 +112,7 @@ class ServiceRow(SettingsRow):
         self.remove.setVisible(there)
         self.remove.setEnabled(True)
         self.install.setEnabled(not obstacle)
-        if there and not self.note.plain:
+        if there and not self.note.text():
             self.set_note(tr("Installed. It shares whenever no window of QVAC Desktop runs."))
         elif not there:
             self.set_note(obstacle)

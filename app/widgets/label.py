@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import (
+    QFont,
     QFontInfo,
     QGuiApplication,
     QPainter,
@@ -22,6 +23,7 @@ from app.words import ONE_LINE, one_line
 ARABIC_LINE = 1.3  # of the font's own
 PITCH, ARABIC_PITCH = 1.4, 20 / 13  # from line to line, of the font's size
 NO_LIMIT = 16_777_215  # Qt's own
+MOST_HEIGHTS = 32  # widths of which a label remembers how high it is
 LONGEST = 4_000  # letters of a sentence that wraps
 
 
@@ -43,8 +45,8 @@ class Label(QLabel):
         # Names and sentences come from people and peers: never let Qt guess that one of them is HTML.
         self.setTextFormat(Qt.TextFormat.PlainText)
         self._most = LONGEST if wrap else ONE_LINE
-        self._measured: tuple[str, int, str] | None = None
-        self._lines_high = 0
+        self._measured: tuple[str, QFont] | None = None
+        self._heights: dict[int, int] = {}  # of what was measured, by width: layouts ask for two or three in turns
         self.setText(text)
         if QGuiApplication.isRightToLeft():
             # Qt would put a Latin name at the left of a mirrored page.
@@ -87,6 +89,16 @@ class Label(QLabel):
             return hint
         return hint.expandedTo(QSize(0, self.heightForWidth(hint.width())))
 
+    def formats(self) -> list[QTextLayout.FormatRange]:
+        """What of a text that wraps looks otherwise than the rest of it."""
+        return []
+
+    def remeasure(self) -> None:
+        """Formats are others now."""
+        self._measured = None
+        self.updateGeometry()
+        self.update()
+
     def pitch(self) -> int:
         """From line to line, in pixels."""
         em = QFontInfo(self.font()).pixelSize()
@@ -94,17 +106,21 @@ class Label(QLabel):
         return max(round(wanted), self.fontMetrics().lineSpacing())
 
     def _lines_height(self, width: int) -> int:
-        key = (self.text(), width, self.font().key())
-        if key != self._measured:
+        measured = (self.text(), self.font())
+        if measured != self._measured or len(self._heights) > MOST_HEIGHTS:
+            self._measured, self._heights = measured, {}
+        high = self._heights.get(width)
+        if high is None:
             lines = self._laid_out(width)
             last = self._with_room(QSize(0, self.fontMetrics().height())).height()
-            self._lines_high = last + (lines.lineCount() - 1) * self.pitch()
-            self._measured = key
-        return self._lines_high
+            high = self._heights[width] = last + (lines.lineCount() - 1) * self.pitch()
+        return high
 
     def _laid_out(self, width: int) -> QTextLayout:
         """Its lines, the first at 0, the next ones a pitch apart."""
         lines = QTextLayout(self.text().replace("\n", "\u2028"), self.font())
+        if formats := self.formats():
+            lines.setFormats(formats)
         option = QTextOption(Qt.AlignmentFlag(self._across()))
         option.setWrapMode(QTextOption.WrapMode.WordWrap)
         option.setTextDirection(self.layoutDirection())

@@ -1,20 +1,23 @@
-"""A label that can show where a searched word stands in it, and whose lines stand apart as the design wants."""
+"""A label that can show where a searched word stands in it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
 
-from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtGui import QFont, QTextCharFormat, QTextLayout
+from PySide6.QtWidgets import QWidget
 
 from app.theme import Theme
-from app.widgets.label import restyle
+from app.widgets.label import Label
 
 
-class MarkedLabel(QLabel):
-    """Plain text that wraps; `mark` underlays the words that were found. Read aloud without marks."""
+class MarkedLabel(Label):
+    """Plain text that wraps; `mark` underlays the words that were found. Read aloud without marks.
+
+    Marks are formats of its lines. As rich text each label would be a document: a search that marked a hundred and
+    seventy of them made the window stand still for a quarter of a second.
+    """
 
     def __init__(
         self,
@@ -26,63 +29,58 @@ class MarkedLabel(QLabel):
         weight: int = 400,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
         self._theme = theme
-        self._plain = ""
-        self._pitch = 115 if scale == "body" else 120
         self._words: tuple[str, ...] = ()
-        self.setTextFormat(Qt.TextFormat.RichText)
-        self.setProperty("scale", scale)
-        self.setProperty("tone", tone)
-        self.setProperty("strength", str(weight))
-        self.setWordWrap(True)
-        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        policy.setHeightForWidth(True)
-        self.setSizePolicy(policy)
-        theme.changed.connect(self._render)
-        self.set_plain(text)
-
-    @property
-    def plain(self) -> str:
-        return self._plain
-
-    def set_plain(self, text: str) -> None:
-        self._plain = text
-        self.setAccessibleName(text)
-        self._render()
+        self._formats: list[QTextLayout.FormatRange] | None = None  # not made yet
+        super().__init__(text, scale=scale, tone=tone, weight=weight, wrap=True, parent=parent)
+        theme.changed.connect(self._recolour)
 
     def mark(self, words: Sequence[str]) -> None:
-        if tuple(words) != self._words:
-            self._words = tuple(words)
-            self._render()
+        if tuple(words) == self._words:
+            return
+        before, self._words = self.marks(), tuple(words)
+        self._formats = None
+        if before != self.marks():
+            self.remeasure()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.LayoutDirectionChange:
-            self._render()
-
-    def set_tone(self, tone: str) -> None:
-        if self.property("tone") != tone:
-            self.setProperty("tone", tone)
-            restyle(self)
-
-    def _render(self) -> None:
-        # A text that does not say its direction, as a name, begins where its page begins.
-        side = "right" if self.isRightToLeft() else "left"
-        style = f"line-height:{self._pitch}%; margin:0"
-        self.setText(f'<p align="{side}" style="{style}">{self._marked()}</p>' if self._plain else "")
-        # Whoever measures next must get the new height.
-        self.updateGeometry()
-
-    def _marked(self) -> str:
+    def marks(self) -> list[tuple[int, int]]:
+        """Where the words stand in the text: first letter, letters."""
         if not self._words:
-            return escape(self._plain)
-        pattern = re.compile("|".join(re.escape(word) for word in self._words), re.IGNORECASE)
-        accent, soft = self._theme.colour("accent").name(), self._theme.colour("accent_soft").name()
-        parts, end = [], 0
-        for match in pattern.finditer(self._plain):
-            parts.append(escape(self._plain[end : match.start()]))
-            found = escape(match[0])
-            parts.append(f'<span style="background:{soft}; color:{accent}; font-weight:600">{found}</span>')
-            end = match.end()
-        return "".join((*parts, escape(self._plain[end:])))
+            return []
+        pattern = "|".join(re.escape(word) for word in self._words)
+        return [(found.start(), len(found[0])) for found in re.finditer(pattern, self.text(), re.IGNORECASE)]
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self._formats = None
+
+    def _recolour(self) -> None:
+        self._formats = None
+        self.update()
+
+    def formats(self) -> list[QTextLayout.FormatRange]:
+        if self._formats is None:
+            self._formats = self._made() if self._words else []
+        return self._formats
+
+    def _made(self) -> list[QTextLayout.FormatRange]:
+        text, formats = self.text(), []
+        for start, length in self.marks():
+            found = QTextLayout.FormatRange()
+            # Qt counts what UTF-16 counts.
+            found.start = _units(text[:start])
+            found.length = _units(text[start : start + length])
+            found.format = self._format()
+            formats.append(found)
+        return formats
+
+    def _format(self) -> QTextCharFormat:
+        mark = QTextCharFormat()
+        mark.setBackground(self._theme.colour("accent_soft"))
+        mark.setForeground(self._theme.colour("accent"))
+        mark.setFontWeight(QFont.Weight.DemiBold)
+        return mark
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -64,10 +64,10 @@ def test_changes_are_in_the_file_and_there_at_the_next_start(qloop: QEventLoop, 
         choice.button("dark").click()
         port = page.row("network.port").controls[0]
         assert isinstance(port, Number)
-        assert not port.isEnabled() and page.row("network.port").note.plain == GIVEN
+        assert not port.isEnabled() and page.row("network.port").note.text() == GIVEN
         window.settings.presenter.set("network.bootstrap", "nowhere")  # as somebody may write into the field
         await window.settings.settle()
-        assert "HOST:PORT" in page.row("network.bootstrap").note.plain
+        assert "HOST:PORT" in page.row("network.bootstrap").note.text()
         assert window.settings.presenter.value("network.bootstrap") == ""
         window.settings.presenter.set("sharing.slots", "2")
         await window.settings.settle()

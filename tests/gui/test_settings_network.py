@@ -108,7 +108,7 @@ def test_relays_are_added_by_key_and_removed(run: Run, busy: FakeCore) -> None:
         assert not row.add.isEnabled()
         row.key.set_key(MY_KEY)
         assert not row.add.isEnabled()
-        assert "your own key" in row.note.plain
+        assert "your own key" in row.note.text()
         for relay in (RELAY, OTHER):
             row.key.set_key(relay)
             QTest.keyClick(row.key, Qt.Key.Key_Return)
@@ -116,7 +116,7 @@ def test_relays_are_added_by_key_and_removed(run: Run, busy: FakeCore) -> None:
         assert list(busy.relay_keys) == list(relays(window).removes) == [RELAY, OTHER]
         row.key.set_key(OTHER)
         assert not row.add.isEnabled()
-        assert "already" in row.note.plain
+        assert "already" in row.note.text()
         row.key.clear()
         relays(window).removes[RELAY].click()
         await turns()
@@ -124,7 +124,7 @@ def test_relays_are_added_by_key_and_removed(run: Run, busy: FakeCore) -> None:
         busy.fail["set_relays"] = StoreError("The disk is full. Free some space and try again.")
         relays(window).removes[OTHER].click()
         await turns()
-        assert "disk is full" in row.note.plain
+        assert "disk is full" in row.note.text()
         assert list(busy.relay_keys) == [OTHER]
 
     run(test)
@@ -199,7 +199,7 @@ def test_the_local_network_has_a_switch(run: Run, busy: FakeCore) -> None:
         switch(window).click()
         await turns()
         assert not switch(window).isChecked()  # what holds, not what was wished
-        assert "disk is full" in window.settings.page.row("local_network").note.plain
+        assert "disk is full" in window.settings.page.row("local_network").note.text()
 
     run(test)
 
@@ -271,7 +271,7 @@ def test_what_the_command_line_decided_is_shown_and_cannot_be_changed(
         row = window.settings.page.row
         for key in ("local_network", "network.port", "network.bootstrap"):
             assert not row(key).controls[0].isEnabled()
-            assert row(key).note.plain == GIVEN
+            assert row(key).note.text() == GIVEN
         switch(window).click()
         assert "local_network" not in {name for name, _value in busy.called("set_setting")}
         assert row("network.port").value_words() == "4000"

@@ -149,10 +149,10 @@ def test_values_and_hints_are_searched_and_marked(run: Run, busy: FakeCore) -> N
         assert "Theme" in labels(page)
         search(page, "OUTLINES soft")
         assert labels(page) == ["High contrast"]
-        assert "<span" in page.row("contrast").hint.text()
-        assert page.row("contrast").hint.accessibleName() == "Stronger outlines, no soft fills."
+        assert page.row("contrast").hint.marks()
+        assert page.row("contrast").hint.text() == "Stronger outlines, no soft fills."  # what is read aloud
         page.search.clear()
-        assert "<span" not in page.row("contrast").hint.text()
+        assert not page.row("contrast").hint.marks()
         assert page.sections["general"].isVisible()
 
     run(test)
@@ -285,7 +285,7 @@ def test_what_cannot_be_kept_is_told_in_its_row_and_goes_back(run: Run, busy: Fa
         control.click()
         await window.settings.presenter.settle()
         assert control.isChecked()
-        assert "disk is full" in page.row("chat.fallback").note.plain
+        assert "disk is full" in page.row("chat.fallback").note.text()
 
     run(test)
 
@@ -299,7 +299,7 @@ def test_what_holds_after_a_start_says_so_until_it_is_put_back(run: Run, busy: F
         wanted: list[bool] = []
         page.restart_wanted.connect(lambda: wanted.append(True))
         number.setValue(4000)
-        assert row.note.plain == WAITS and row.act.isVisible()
+        assert row.note.text() == WAITS and row.act.isVisible()
         row.act.click()
         assert wanted == [True]
         number.setValue(0)
@@ -344,7 +344,7 @@ def test_the_identity_is_backed_up_and_renewed_from_here(run: Run, busy: FakeCor
         dialog.typed.setText(dialog.wanted)
         dialog.confirm.click()
         await settle(window)
-        assert row.note.plain.startswith("From the next start on the key is ") and row.act.isVisible()
+        assert row.note.text().startswith("From the next start on the key is ") and row.act.isVisible()
         for open_dialog in window.findChildren(Dialog):
             open_dialog.close()
 
@@ -416,7 +416,7 @@ def test_serving_hours_and_days(run: Run, busy: FakeCore) -> None:
         busy.fail["set_setting"] = StoreError("The disk is full. Free some space and try again.")
         hours.switch.click()
         await window.settings.settle()
-        assert hours.switch.isChecked() and "disk is full" in hours.note.plain
+        assert hours.switch.isChecked() and "disk is full" in hours.note.text()
 
     run(test)
 
@@ -474,7 +474,7 @@ def test_start_at_login_shows_what_the_system_has(run: Run, busy: FakeCore, tmp_
         entries.full = True
         row.switch.click()
         await window.settings.settle()
-        assert not row.switch.isChecked() and "space" in row.note.plain
+        assert not row.switch.isChecked() and "space" in row.note.text()
 
     run(test)
 
@@ -516,7 +516,7 @@ def test_the_data_folder_is_told_with_its_size(run: Run, busy: FakeCore, tmp_pat
         window.settings.use(DataDir(tmp_path))
         page = opened(window, "privacy")
         await window.settings.settle()
-        assert page.findChildren(FolderRow)[0].hint.plain == f"{tmp_path}: 2 MB, of them models 2 MB"
+        assert page.findChildren(FolderRow)[0].hint.text() == f"{tmp_path}: 2 MB, of them models 2 MB"
 
     run(test)
 
@@ -620,7 +620,7 @@ def test_the_language_waits_for_a_start(run: Run, busy: FakeCore) -> None:
         combo.activated.emit(combo.findText("Deutsch"))
         await window.settings.settle()
         assert busy.settings["language"] == "de"
-        assert page.row("language").note.plain == WAITS
+        assert page.row("language").note.text() == WAITS
 
     run(test)
 

@@ -81,7 +81,7 @@ async def told(build: ScriptedBuild) -> None:
 def test_where_nothing_can_be_built_a_sentence_says_why(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
         row = row_of(window, ScriptedBuild("A build needs a C++ compiler."))
-        assert row.hint.plain == "A build needs a C++ compiler."
+        assert row.hint.text() == "A build needs a C++ compiler."
         assert not row.begin.isVisible() and not row.bar.isVisible() and not row.cancel.isVisible()
 
     run(test)
@@ -130,11 +130,11 @@ def test_a_build_shows_how_far_it_is_and_what_comes_of_it(run: Run, busy: FakeCo
         row._show_progress()
         assert build.built == ["cuda"]
         assert row.bar.isVisible() and row.bar.value() == 50 and not row.begin.isVisible()
-        assert row.note.plain == "Compiling, 50 % after 1 min 1 s."
+        assert row.note.text() == "Compiling, 50 % after 1 min 1 s."
         assert row.cancel.hasFocus()  # the keyboard stays where the button was
         build.over.set()
         await window.settings.settle()
-        assert row.note.plain == "The engine is built. Models that are loaded from now on use it."
+        assert row.note.text() == "The engine is built. Models that are loaded from now on use it."
         assert row.begin.isVisible() and not row.bar.isVisible()
 
     run(test)
@@ -149,7 +149,7 @@ def test_a_cancelled_and_a_failed_build_say_so(run: Run, busy: FakeCore) -> None
         await told(build)
         row.cancel.click()
         await window.settings.settle()
-        assert row.note.plain == "The build was cancelled." and not row.act.isVisible()
+        assert row.note.text() == "The build was cancelled." and not row.act.isVisible()
         build.over.clear()
         build.told.clear()
         build.cancelled, build.failure = False, QvacError("The engine was not built. The log says why.")
@@ -157,7 +157,7 @@ def test_a_cancelled_and_a_failed_build_say_so(run: Run, busy: FakeCore) -> None
         await told(build)
         build.over.set()
         await window.settings.settle()
-        assert "log says why" in row.note.plain
+        assert "log says why" in row.note.text()
         row.act.click()
         dialog = dialog_of(window, TextDialog)
         assert dialog.text.toPlainText() == "the log of cpu"
@@ -230,11 +230,11 @@ def test_the_service_is_installed_and_removed(run: Run, busy: FakeCore, tmp_path
         await window.settings.settle()
         assert services.command[-4:] == ("provider", "--data-dir", str(tmp_path), "--wait")
         assert row.remove.isVisible() and not row.install.isVisible()
-        assert row.note.plain.startswith("Installed.")
+        assert row.note.text().startswith("Installed.")
         row.remove.click()
         await window.settings.settle()
         assert services.command == () and row.install.isVisible()
-        assert row.note.plain == "The service is removed."
+        assert row.note.text() == "The service is removed."
 
     run(test)
 
@@ -246,7 +246,7 @@ def test_a_system_without_services_says_why_and_a_refusal_is_shown(run: Run, bus
     async def test(window: MainWindow) -> None:
         row = service_row(window, services, DataDir(tmp_path))
         await window.settings.settle()
-        assert not row.install.isEnabled() and "runs no services" in row.note.plain
+        assert not row.install.isEnabled() and "runs no services" in row.note.text()
         services.refusal = ""
         row.read()
         await window.settings.settle()
@@ -254,7 +254,7 @@ def test_a_system_without_services_says_why_and_a_refusal_is_shown(run: Run, bus
         services.refusal = "The disk is full."
         dialog_of(window, Dialog).confirm.click()
         await window.settings.settle()
-        assert row.note.plain == "The disk is full." and row.note.property("tone") == "danger"
+        assert row.note.text() == "The disk is full." and row.note.property("tone") == "danger"
 
     run(test)
 
@@ -283,7 +283,7 @@ def test_the_data_folder_is_asked_to_move(run: Run, busy: FakeCore, home: Path, 
         await window.settings.settle()
         row.plan(home / "inner")
         await window.settings.settle()
-        assert "lie in each other" in row.note.plain and row.note.property("tone") == "danger"
+        assert "lie in each other" in row.note.text() and row.note.property("tone") == "danger"
         row.plan(tmp_path / "disk")
         await window.settings.settle()
         dialog = dialog_of(window, Dialog)
@@ -301,7 +301,7 @@ def test_a_folder_that_was_named_is_moved_by_who_named_it(run: Run, busy: FakeCo
         window.settings.use(DataDir(tmp_path, explicit=True))
         window.open_settings("privacy")
         row = window.settings.page.findChildren(FolderRow)[0]
-        assert not row.move_away.isEnabled() and "chosen by --data-dir" in row.note.plain
+        assert not row.move_away.isEnabled() and "chosen by --data-dir" in row.note.text()
         await window.settings.settle()
 
     run(test)

@@ -14,7 +14,6 @@ from app.theme import Theme
 from app.views.chat_page import SIDE_WIDTH
 from app.widgets.chat.question_box import WIDTH, QuestionBox
 from app.widgets.label import PITCH, Label
-from app.widgets.marked_label import MarkedLabel
 from app.widgets.own_width import MOST
 from app.window import MainWindow
 from tests.gui.fake_core import FakeCore
@@ -69,7 +68,7 @@ def test_every_label_that_wraps_is_one_of_ours(run: Run, busy: FakeCore) -> None
             window.open_page(page)
         labels = [label for label in window.findChildren(QLabel) if label.wordWrap()]
         assert len(labels) > 30
-        foreign = [label for label in labels if not isinstance(label, Label | MarkedLabel)]
+        foreign = [label for label in labels if not isinstance(label, Label)]
         assert [label.text() for label in foreign if "line-height" not in label.text() and label.text()] == []
 
     run(test)
