@@ -66,7 +66,7 @@ def test_what_was_found_is_shown_opened_and_marked(open_chat: Open) -> None:  # 
     assert bool(messages.following)
     assert not messages.to_end.isVisible()
     look_for(chat, "")
-    assert not any(marked(row) for row in messages.rows)
+    chat.qtbot.waitUntil(lambda: not any(marked(row) for row in messages.rows), timeout=30000)  # in slices
 
 
 def test_what_stands_on_another_branch_is_found_and_shown(open_chat: Open) -> None:  # noqa: F811

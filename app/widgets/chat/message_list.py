@@ -102,6 +102,7 @@ class MessageList(QScrollArea):
         self._narrow = False
         self._current: str | None = None
         self._marked = ""
+        self._to_mark: list[str] = []  # ids of rows out of sight that still show what was searched before
         self._to_beginning = False  # a person wants to be there, and it is not made yet
         self._busy = False
         self._edits: dict[str, str] = {}  # what is being written in the place of a message, by its id
@@ -113,6 +114,9 @@ class MessageList(QScrollArea):
         self._slices = QTimer(self)
         self._slices.setInterval(0)
         self._slices.timeout.connect(self._make_older)
+        self._marking = QTimer(self)
+        self._marking.setInterval(0)
+        self._marking.timeout.connect(self._mark_on)
         self.to_end = Button(theme, tr("To the end"), icon="arrow-down", size="small", name=tr("Go to the end"))
         self.to_end.setParent(self)
         self.to_end.setToolTip(tr("End"))
@@ -215,6 +219,9 @@ class MessageList(QScrollArea):
         if row is None:
             return
         self._following = False
+        if message_id in self._to_mark:
+            self._to_mark.remove(message_id)
+            mark(row, self._marked, self._theme)
         self.settle()
         y = row.y()
         for text, cursor in marked(row)[:1]:
@@ -228,8 +235,25 @@ class MessageList(QScrollArea):
         """Where this text stands; "" marks nothing."""
         if text != self._marked:
             self._marked = text
-            for row in self._rows.values():
-                mark(row, text, self._theme)
+            top = self.verticalScrollBar().value()
+            sight = range(top, top + self.viewport().height())
+            self._to_mark = []
+            for message_id in self._order:
+                row = self._rows[message_id]
+                if row.y() < sight.stop and row.geometry().bottom() >= sight.start:
+                    mark(row, text, self._theme)
+                else:
+                    self._to_mark.append(message_id)
+            self._marking.start()
+
+    def _mark_on(self) -> None:
+        """A slice of what is out of sight: a key that is typed waits for no long conversation."""
+        for message_id in self._to_mark[-ROWS_PER_SLICE:]:
+            if (row := self._rows.get(message_id)) is not None:
+                mark(row, self._marked, self._theme)
+        del self._to_mark[-ROWS_PER_SLICE:]
+        if not self._to_mark:
+            self._marking.stop()
 
     def rename(self, message_id: str, message: Message) -> None:
         """My question has reached the core: it has the id of there."""
