@@ -1,0 +1,123 @@
+"""`window_chats.py OPTIONS…`: the window of this checkout over ten thousand conversations, and in one of 200 messages.
+
+Prints one "NAME SECONDS" a line, of the processor time of the window's thread: for a search that is typed, the longest
+stretch in which it took no event; for the long conversation, all that it took until nothing was left to do ("opened"),
+and until somebody had gone to its beginning ("whole"). The core is the real one, on the data folder of the options,
+which `window_chats.py fill FOLDER` makes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CONVERSATIONS, MESSAGES = 10_000, 200
+LONG = "long"  # the id of the one with all the messages
+WORDS = ("river", "harbour", "lantern", "orchard", "granite", "compass", "meadow", "violet", "copper", "window")
+PARAGRAPH = "The {0} lies behind the {1}: **{2}** and `{3}` of it, with a [link](https://example.com) and more words. "
+TYPED = "lantern"
+OPENED = 3.0  # seconds in which what an opening makes ahead comes to its end
+KEY_SECONDS = 0.2  # between two keys: longer than the pause in which nothing is looked for yet
+
+
+def fill(folder: Path) -> None:
+    """Titles of three words, a question and an answer each."""
+    from qvac_core.core.state import Conversation, Message
+    from qvac_core.store.folders import DataDir
+    from qvac_core.store.store import Store
+
+    store = Store.open(DataDir(folder, explicit=True), now=time.time())
+    now = time.time() - 86_400.0
+
+    def text(place: int, length: int) -> str:
+        chosen = [WORDS[(place + step * (1 + place // 10)) % len(WORDS)] for step in range(4)]
+        return PARAGRAPH.format(*chosen) * length
+
+    def chat(id: str, place: int, many: int, length: int) -> tuple[Conversation, list[tuple[Message, str]], list[str]]:
+        at = now - place * 60
+        messages = [
+            Message(f"{id}-{step}", ("user", "assistant")[step % 2], text(place + step, length), at + step)
+            for step in range(many)
+        ]
+        parents = ["", *(message.id for message in messages)]
+        title = " ".join(WORDS[(place // 10**step) % 10] for step in range(3))
+        conversation = Conversation(id, title, at, at + many)
+        return conversation, list(zip(messages, parents, strict=False)), []
+
+    store.conversations.take_in(
+        [chat(LONG, 0, MESSAGES, 3), *(chat(f"c{place}", place, 2, 1) for place in range(1, CONVERSATIONS))]
+    )
+    store.close()
+
+
+async def _longest(act: Callable[[], None], seconds: float) -> float:
+    """Of the stretches without an event, within seconds of an act."""
+    begun = time.thread_time()
+    act()
+    longest = time.thread_time() - begun
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        begun = time.thread_time()
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.thread_time() - begun)
+    return longest
+
+
+async def _measure(window: Any) -> None:
+    page, side = window.chat_page, window.chat_page.side
+    await asyncio.sleep(2)
+    assert len(window.chat.conversations) == CONVERSATIONS
+    window.chat.new_conversation()
+    await asyncio.sleep(2)
+    begun = time.thread_time()
+    window.chat.open(LONG)
+    messages = page.conversation.messages
+    while len(messages.rows) + messages.waiting_rows < MESSAGES:
+        await asyncio.sleep(0.01)
+    messages.grab()
+    await asyncio.sleep(OPENED)
+    sys.stdout.write(f"opened {time.thread_time() - begun:.4f}\n")
+    while messages.waiting_rows:
+        messages.reveal(f"{LONG}-0")  # up to the first one: all of them are made
+        await asyncio.sleep(0.01)
+    assert len(messages.rows) == MESSAGES
+    sys.stdout.write(f"whole {time.thread_time() - begun:.4f}\n")
+    typed = [await _longest(lambda end=end: side.search.setText(TYPED[:end]), KEY_SECONDS) for end in range(1, 8)]  # type: ignore[misc]
+    typed.append(await _longest(lambda: None, 3.0))
+    assert window.chat.found
+    sys.stdout.write(f"typing {max(typed):.4f}\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def main() -> None:
+    sys.path.insert(0, str(Path.cwd()))
+    if sys.argv[1] == "fill":
+        fill(Path(sys.argv[2]))
+        return
+    command: Any = importlib.import_module("app.cli.main")
+    opened = command._open_window
+
+    def measured(*arguments: Any) -> int:
+        application: Any = importlib.import_module("app.application")
+
+        class Window(application.MainWindow):  # type: ignore[misc]
+            async def load(self) -> None:
+                await super().load()
+                self._measuring = asyncio.ensure_future(_measure(self))
+
+        application.MainWindow = Window
+        return int(opened(*arguments))
+
+    command._open_window = measured
+    sys.exit(command.main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
