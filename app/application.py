@@ -41,7 +41,9 @@ from qvac_core.store.folders import DataDir
 
 if TYPE_CHECKING:
     from app.background import Background
+    from app.instance import ServeCall
     from app.service import Services
+    from app.serving_beside import ServingBeside
     from qvac_core.store.data_move import DataMove
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -240,6 +242,17 @@ async def live(
     app = QApplication.instance()
     if isinstance(app, Application):
         app.file_wanted.connect(lambda wanted: called(Call((wanted,))))
+    beside: list[ServingBeside] = []  # once a terminal wants something served
+
+    def serve(call: ServeCall) -> None:
+        if not beside:
+            from app.serving_beside import ServingBeside  # seldom needed
+
+            beside.append(ServingBeside(core, beginning))
+        beside[0].take(call)
+
+    if instance is not None:
+        instance.serves.connect(serve)
     code = DONE
     leaving = asyncio.ensure_future(left.wait())
     beginning = asyncio.ensure_future(
@@ -265,6 +278,8 @@ async def live(
         for task in (beginning, leaving):
             task.cancel()
         await asyncio.gather(beginning, leaving, return_exceptions=True)
+        for serving in beside:
+            await serving.close()
         for shown in front:
             shown.hide()
         for background in away:

@@ -18,6 +18,10 @@ WITH_FIELDS = (
         "Another program uses port {port} on this machine. Port {free} is free: use that one, or end the other program."
     ),
     later("This machine cannot listen at {address}: {reason}."),
+    later(
+        "Programs reach this at {address} already. To have it at another address, switch it off first, under For "
+        "programs."
+    ),
     later("{machine} answered without a word."),
     later("The endpoint did not answer: {reason}."),
     later("'{text}' is no address of a page. Write it as in https://chat.example.com, without a path."),

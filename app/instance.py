@@ -10,21 +10,25 @@ import contextlib
 import json
 import logging
 import os
-import re
 import secrets
 import stat
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
-from qvac_core.errors import StoreError
+from app.instance_address import instance_address
+from qvac_core.errors import QvacError, StoreError
 from qvac_core.late_dataclass import dataclass
 from qvac_core.store.disk import write_atomically
 from qvac_core.store.folders import DataDir, InstanceLock
+
+if TYPE_CHECKING:
+    from qvac_core.core.serving import Wanted
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +37,8 @@ HAND_OVER_LIMIT = 3.0
 PAUSE = 0.05  # seconds between two tries
 END_LIMIT = 60.0  # seconds for one that was asked to end: what runs in it is ended properly
 LONGEST_MESSAGE = 65536  # bytes
+LONGEST_WAITING = 1 << 20  # bytes that a terminal has not read
 TOKEN_VARIABLE = "XDG_ACTIVATION_TOKEN"  # Wayland: the right to come to the front, which the launcher gave
-_NAME = re.compile(r"qvac-desktop-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,45 @@ class Call:
     token: str = ""
 
 
+class ServeCall(QObject):
+    """A `serve` of another process, for as long as it is connected: lines of JSON go back. `left`: it has gone."""
+
+    left = Signal()
+
+    def __init__(self, socket: QLocalSocket, wanted: Wanted) -> None:
+        super().__init__(socket)
+        self.wanted = wanted
+        self._socket = socket
+        socket.disconnected.disconnect(socket.deleteLater)  # not before `end`: who says something meanwhile may
+        socket.disconnected.connect(self.left)
+
+    @property
+    def here(self) -> bool:
+        return self._socket.state() is QLocalSocket.LocalSocketState.ConnectedState
+
+    def say(self, event: str, **fields: object) -> None:
+        """Nobody is waited for: who does not read is dropped."""
+        self._socket.write(json.dumps({"event": event, **fields}).encode() + b"\n")
+        if self._socket.bytesToWrite() > LONGEST_WAITING:
+            self._socket.abort()
+
+    def end(self) -> None:
+        """Once all is written. Nothing more is said then."""
+        self._socket.disconnected.connect(self._socket.deleteLater)
+        if self.here:
+            self._socket.disconnectFromServer()
+        else:
+            self._socket.deleteLater()
+
+
 class Instance(QObject):
-    """`called`: somebody started us again. Needs a QApplication, not yet its loop."""
+    """`called`: somebody started us again. `serves`: a terminal wants programs served, beside us.
+
+    Needs a QApplication, not yet its loop.
+    """
 
     called = Signal(object)  # Call
+    serves = Signal(object)  # ServeCall
 
     def __init__(self, folder: DataDir, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -111,7 +150,7 @@ class Instance(QObject):
 
     def _listen(self) -> None:
         """Without the socket the window opens all the same; only a second start cannot reach it."""
-        if stale := self._address():
+        if stale := instance_address(self._folder):
             _remove_stale(stale)
         server = QLocalServer(self)
         # No access options: with one of them a second `listen` takes a living name without an error (Qt 6.11.3). The
@@ -141,7 +180,12 @@ class Instance(QObject):
             if socket.bytesAvailable() >= LONGEST_MESSAGE:
                 socket.abort()
             return
-        call = _parsed(bytes(socket.readLine().data()))
+        line = bytes(socket.readLine().data())
+        if (wanted := _wanted(line)) is not None:
+            socket.readyRead.disconnect(self._read)  # one line is all that it says
+            self.serves.emit(ServeCall(socket, wanted))
+            return
+        call = _parsed(line)
         if call is None:
             socket.abort()
             return
@@ -153,7 +197,7 @@ class Instance(QObject):
 
     def _hand_over(self, call: Call, end: float) -> bool:
         """Whether the running one answered. A connection alone says nothing: a process that hangs accepts it too."""
-        address = self._address()
+        address = instance_address(self._folder)
         if not address:
             return False
         socket = QLocalSocket()
@@ -169,16 +213,18 @@ class Instance(QObject):
         finally:
             socket.abort()
 
-    def _address(self) -> str:
-        """Where the instance that last had this folder listens; "" when it is not known, or the folder is a copy."""
-        try:
-            known = json.loads(self._folder.instance_file.read_bytes())
-            address, folder = known["server"], known["folder"]
-        except (OSError, ValueError, TypeError, KeyError):
-            return ""
-        if not isinstance(address, str) or not _NAME.fullmatch(re.split(r"[/\\]", address)[-1]):
-            return ""
-        return address if folder == os.path.realpath(self._folder.root) else ""
+
+def _wanted(line: bytes) -> Wanted | None:
+    """None: it is something else."""
+    if not line.startswith(b'{"serve"'):
+        return None
+    from qvac_core.core.serving import as_wanted  # not before the window is seen
+
+    try:
+        message = json.loads(line)
+        return as_wanted(message["serve"])
+    except (ValueError, TypeError, KeyError, RecursionError, QvacError):
+        return None
 
 
 def _parsed(line: bytes) -> Call | None:

@@ -66,7 +66,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code = _dispatch(options, output, arguments)
     except QvacError as error:
-        output.error(error)
+        from app.cli.in_use import said_for
+
+        output.error(said_for(options.verb, error))
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -320,7 +320,9 @@ class Core:
             longest=lambda: self._store.settings.settings.chat.answer_tokens,
         )
         self._on_close("reach of programs", reach.close)
-        self.programs = Programs(self._store, ProgramToken(folder), reach, self._hub.emit)
+        self.programs = Programs(
+            self._store, ProgramToken(folder), reach, self._hub.emit, bring=self._bring, meet=self.add_provider
+        )
         self._on_close("programs", self.programs.close)
         self._sharing = Sharing(
             self._store,
@@ -586,6 +588,9 @@ class Core:
 
     async def add_provider(self, public_key: str, name: str = "") -> ProviderEntry:
         return await self._contacts.add(_hex(public_key), name)
+
+    async def _bring(self, name: str) -> None:
+        await self.machine.require(name, "")
 
     async def _join(self, public_key: str, name: str) -> ProviderEntry:
         """Of a provider that has just let this machine in."""

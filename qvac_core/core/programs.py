@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,12 @@ from qvac_core.core.programs_state import (
     ProgramsState,
     Tried,
 )
+from qvac_core.core.serving import LOOPBACK, NotServed, Served, Wanted
 from qvac_core.endpoint.calls import CallBook
 from qvac_core.endpoint.guard import Guard, checked_origins
 from qvac_core.endpoint.interface import Ability, Call, Reach
 from qvac_core.endpoint.naming import named
-from qvac_core.errors import LocalProtocolError, QvacError
+from qvac_core.errors import LocalProtocolError, QvacError, StoreError
 from qvac_core.store.program_token import ProgramToken
 from qvac_core.store.settings import ProgramsSettings, Settings
 from qvac_core.store.store import Store
@@ -32,15 +33,29 @@ if TYPE_CHECKING:
     from qvac_core.core.state import CoreEvent
     from qvac_core.endpoint.listener import Listener
 
-LOOPBACK = "127.0.0.1"
 TRY_SECONDS = 180.0  # a large model may have to be loaded
 
 
 class Programs:
-    """Implements ProgramsInterface. `host` and `hosts` as the command line gave them."""
+    """Implements ProgramsInterface.
 
-    def __init__(self, store: Store, token: ProgramToken, reach: Reach, emit: Callable[[CoreEvent], None]) -> None:
+    bring: a model of this machine by name or path, fetched if need be; meet: remember a provider by key and name.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        token: ProgramToken,
+        reach: Reach,
+        emit: Callable[[CoreEvent], None],
+        *,
+        bring: Callable[[str], Awaitable[object]],
+        meet: Callable[[str, str], Awaitable[object]],
+    ) -> None:
         self._store, self._token, self._reach, self._emit = store, token, reach, emit
+        self._bring, self._meet = bring, meet
+        self._served = 0  # who wants it on for as long as they are there
+        self._on_for_them = False  # nobody else wants it
         self._book = CallBook(self._called)
         self._secret = ""
         self._listener: Listener | None = None
@@ -48,9 +63,9 @@ class Programs:
         self._changing = asyncio.Lock()
         self._tasks = TaskOwner()
         self._guard: Guard | None = None
-        self.host = LOOPBACK
-        self.given_port: int | None = None  # of this run
-        self.given_origins: tuple[str, ...] = ()
+        self._host = LOOPBACK
+        self._given_port = 0  # for as long as it is on; 0 = of the settings
+        self._given_origins: tuple[str, ...] = ()
 
     async def close(self) -> None:
         async with self._changing:
@@ -67,7 +82,7 @@ class Programs:
     def state(self) -> ProgramsState:
         on = self._listener is not None
         port = self._listener.port if self._listener is not None else self._wanted_port
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self._host}]" if ":" in self._host else self._host
         return ProgramsState(
             on=on,
             address=f"http://{host}:{port}/v1",
@@ -81,11 +96,11 @@ class Programs:
 
     @property
     def _wanted_port(self) -> int:
-        return self._settings.port if self.given_port is None else self.given_port
+        return self._given_port or self._settings.port
 
     @property
     def _origins(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self._settings.origins, *self.given_origins)))
+        return tuple(dict.fromkeys((*self._settings.origins, *self._given_origins)))
 
     def _changed(self) -> None:
         self._guard = None
@@ -104,13 +119,59 @@ class Programs:
 
     async def switch(self, on: bool, *, port: int = 0) -> None:
         async with self._changing:
+            self._on_for_them = False
             if port:
-                self.given_port = None
+                self._given_port = 0
                 await self._keep(replace(self._settings, port=port))
             if on and self._listener is None:
                 await self._on()
             elif not on:
                 self._error, self._free = "", 0
+                await self._off()
+        self._changed()
+
+    async def serve(self, wanted: Wanted) -> Served:
+        for name in wanted.models:
+            await self._bring(name)
+        for name, key in wanted.providers:
+            await self._meet(key, name)
+        if wanted.new_token:
+            await self.new_token()
+        async with self._changing:
+            already = self._listener is not None
+            if not already:
+                self._host, self._given_port = wanted.host, wanted.port
+                await self._on()
+                if self._listener is None:
+                    self._host, self._given_port = LOOPBACK, 0
+                    error, free = self._error, self._free
+                    self._error, self._free = "", 0  # said to who asked, and no matter of the page
+                    raise NotServed(error, free)
+            elif (wanted.host, wanted.port or self.state.port) != (self._host, self.state.port):
+                raise StoreError(
+                    f"Programs reach this at {self.state.address} already. To have it at another address, switch it "
+                    "off first, under For programs.",
+                    name="SERVED_ELSEWHERE",
+                )
+            self._served += 1
+            self._on_for_them = self._on_for_them or not already
+            self._given_origins = tuple(dict.fromkeys((*self._given_origins, *wanted.origins)))
+        self._changed()
+        try:
+            models = await self.models()
+        except BaseException:
+            await self.serve_no_more()
+            raise
+        return Served(self.state, tuple(model.id for model in models), already)
+
+    async def serve_no_more(self) -> None:
+        async with self._changing:
+            self._served = max(0, self._served - 1)
+            if self._served:
+                return
+            self._given_origins = ()
+            if self._on_for_them:
+                self._on_for_them = False
                 await self._off()
         self._changed()
 
@@ -122,7 +183,9 @@ class Programs:
             from qvac_core.endpoint.application import Application
             from qvac_core.endpoint.listener import Listener, PortTaken
 
-            listener = Listener(Application(self._reach, self._current_guard, self._book), self.host, self._wanted_port)
+            listener = Listener(
+                Application(self._reach, self._current_guard, self._book), self._host, self._wanted_port
+            )
             await listener.open()
         except QvacError as error:
             self._error = error.message
@@ -139,6 +202,7 @@ class Programs:
         listener, self._listener = self._listener, None
         if listener is not None:
             await listener.close()
+        self._host, self._given_port = LOOPBACK, 0
 
     def _current_guard(self) -> Guard:
         if self._guard is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from qvac_core.core.serving import Served, Wanted
     from qvac_core.endpoint.interface import Call, Offer
 
 
@@ -62,6 +63,12 @@ class ProgramsInterface(Protocol):
 
     async def switch(self, on: bool, *, port: int = 0) -> None:
         """port: kept as the setting, 0 = the one of the settings. What keeps it off stands in the state's `error`."""
+
+    async def serve(self, wanted: Wanted) -> Served:
+        """On until `serve_no_more`, which is called once for each; longer where the user switched it on, and shorter
+        where the user switches it off. Raises StoreError where it cannot be on as wanted, ModelError."""
+
+    async def serve_no_more(self) -> None: ...
 
     async def token(self) -> str:
         """Raises StoreError when its keyring does not answer."""

@@ -4688,6 +4688,10 @@
         <translation>لا تستطيع برامج هذا الجهاز استخدام نماذجك ومزوّديك.</translation>
     </message>
     <message>
+        <source>Programs reach this at {address} already. To have it at another address, switch it off first, under For programs.</source>
+        <translation>تصل البرامج إلى هذا بالفعل على {address}. لاستخدام عنوان آخر، أوقفه أولًا ضمن «للبرامج».</translation>
+    </message>
+    <message>
         <source>Programs that have the old address have to be told the new one. A number from 1 to 65535.</source>
         <translation>البرامج التي لديها العنوان القديم يجب أن تُعطى الجديد. رقم من 1 إلى 65535.</translation>
     </message>

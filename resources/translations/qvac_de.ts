@@ -4496,6 +4496,10 @@
         <translation>Programme dieses Rechners können Ihre Modelle und Anbieter nicht nutzen.</translation>
     </message>
     <message>
+        <source>Programs reach this at {address} already. To have it at another address, switch it off first, under For programs.</source>
+        <translation>Programme erreichen dies bereits unter {address}. Um es unter einer anderen Adresse zu haben, schalten Sie es zuerst unter „Für Programme“ aus.</translation>
+    </message>
+    <message>
         <source>Programs that have the old address have to be told the new one. A number from 1 to 65535.</source>
         <translation>Programme mit der alten Adresse brauchen dann die neue. Eine Zahl von 1 bis 65535.</translation>
     </message>

@@ -94,12 +94,6 @@ def test_a_port_that_is_taken_is_told_with_another_one(endpoint: Endpoint, tmp_p
     assert "--http-port" in one_line(result)
 
 
-def test_a_folder_that_is_in_use_says_where_to_switch_it_on(endpoint: Endpoint) -> None:
-    result = run("serve", "--data-dir", str(endpoint.folder))
-    assert result.returncode == 1
-    assert "under For programs" in one_line(result)
-
-
 def test_a_web_page_gets_nothing(endpoint: Endpoint) -> None:
     """As browsers send it: a simple request of another origin, a form, a rebound name, a preflight, a plain link."""
     evil = {"Origin": "https://evil.example", "Content-Type": "text/plain", "User-Agent": "Mozilla/5.0"}

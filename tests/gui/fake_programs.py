@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qvac_core.core.programs_state import ProgramCalled, ProgramModel, ProgramsChanged, ProgramsState, Tried
+from qvac_core.core.serving import Served, Wanted
 from qvac_core.endpoint.guard import checked_origins
 from qvac_core.endpoint.interface import Call, Offer
 from qvac_core.endpoint.listener import PortTaken
@@ -73,6 +74,16 @@ class FakePrograms:
             self.set(error=PortTaken(wanted, wanted + 1).message, free_port=wanted + 1)
         else:
             self.set(on=on, error="", free_port=0, port=wanted, address=address)
+
+    async def serve(self, wanted: Wanted) -> Served:
+        await self._enter("serve_programs", wanted)
+        already = self.state.on
+        self.set(on=True)
+        return Served(self.state, tuple(model.id for model in self.model_list), already)
+
+    async def serve_no_more(self) -> None:
+        await self._enter("serve_programs_no_more")
+        self.set(on=False)
 
     async def token(self) -> str:
         await self._enter("program_token")

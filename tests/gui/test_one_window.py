@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtNetwork import QLocalSocket
@@ -22,7 +25,8 @@ from pytestqt.qtbot import QtBot
 
 from app.instance import Call, Instance
 from qvac_core.store.folders import DataDir, InstanceLock
-from tests.e2e.program import Program, run
+from tests.e2e.program import LIMIT, Program, one_line, qvac_desktop, run
+from tests.e2e.test_serve import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and sockets of the file system")
 
@@ -198,6 +202,68 @@ def test_two_data_folders_are_two_instances(folder: DataDir, sockets: Path, tmp_
         assert "shown" not in {event["event"] for event in first.events}
 
 
+def serve(folder: DataDir, sockets: Path, *options: str) -> Program:
+    return qvac_desktop("serve", "--json", *options, data_dir=folder.root, env=environment(sockets))
+
+
+def test_serve_beside_a_window_is_served_by_it_for_as_long_as_it_runs(
+    folder: DataDir, sockets: Path, small_model_path: Path
+) -> None:
+    port, other = free_port(), free_port()
+    with window("wait", folder, sockets) as first:
+        first.until("ready")
+        with serve(folder, sockets, "--model", str(small_model_path), "--http-port", str(port)) as verb:
+            ready = verb.until("ready")
+            assert ready["address"] == f"http://127.0.0.1:{port}/v1"
+            (model,) = ready["models"]
+            token = run("serve", "--token", "--data-dir", str(folder.root)).stdout.strip()
+            client = httpx.Client(
+                base_url=ready["address"], headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=LIMIT
+            )
+            question = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
+            said = client.post("chat/completions", json=question).json()
+            assert said["usage"]["completion_tokens"] == 3
+            call = verb.until("call")
+            assert (call["kind"], call["outcome"], call["generatedTokens"]) == ("chat", "done", 3)
+            # One more is content with it as it is, and leaves it on; one that wants another place hears where it is.
+            with serve(folder, sockets) as second:
+                assert second.until("ready")["address"] == ready["address"]
+                second.interrupt()
+                assert second.finish() == 130
+            elsewhere = run(
+                *("serve", "--http-port", str(other), "--data-dir", str(folder.root)), env=environment(sockets)
+            )
+            assert elsewhere.returncode == 1
+            assert str(port) in one_line(elsewhere)
+            assert client.get("models").json()["data"][0]["id"] == model
+            client.close()
+            verb.interrupt()
+            assert verb.finish() == 130
+        until_closed(port)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            busy = str(taken.getsockname()[1])
+            refused = run("serve", "--http-port", busy, "--data-dir", str(folder.root), env=environment(sockets))
+            assert refused.returncode == 1
+            assert "--http-port" in one_line(refused)
+        with serve(folder, sockets, "--http-port", str(other)) as verb:
+            verb.until("ready")
+            first.process.send_signal(signal.SIGTERM)
+            assert verb.until("error")["name"] == "WINDOW_CLOSED"
+            assert verb.finish() == 1
+        assert_all_ended(first, folder, sockets, 130)
+
+
+def until_closed(port: int) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.02)
+
+
 # --- The instance alone
 
 CALLER = """
@@ -278,15 +344,25 @@ def test_who_ends_is_waited_for(qtbot: QtBot, instance: Instance, folder: DataDi
     assert call(qtbot, folder, sockets) == "first"
 
 
-@pytest.mark.parametrize("word", [b"hello\n", b"[]\n", b'{"arguments": 1, "token": ""}\n', b"x" * 70_000])
+@pytest.mark.parametrize(
+    "word",
+    [
+        b"hello\n",
+        b"[]\n",
+        b'{"arguments": 1, "token": ""}\n',
+        b"x" * 70_000,
+        b'{"serve": {"port": -1}}\n',
+        b'{"serve": {"host": "/etc"}}\n',
+    ],
+)
 def test_what_is_no_call_is_dropped(qtbot: QtBot, instance: Instance, word: bytes) -> None:
     assert instance.claim(Call())
     calls: list[Call] = []
     instance.called.connect(calls.append)
-    socket = QLocalSocket()
-    socket.connectToServer(instance._server.fullServerName())  # type: ignore[union-attr]
-    socket.write(word)
-    qtbot.waitUntil(lambda: socket.state() is QLocalSocket.LocalSocketState.UnconnectedState)
+    caller = QLocalSocket()
+    caller.connectToServer(instance._server.fullServerName())  # type: ignore[union-attr]
+    caller.write(word)
+    qtbot.waitUntil(lambda: caller.state() is QLocalSocket.LocalSocketState.UnconnectedState)
     assert calls == []
 
 
