@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qvac_core.core.tool_rounds import Kit, ToolRounds, failed
 from qvac_core.core.tools_state import Decision, ServerEntry, ToolServersChanged
-from qvac_core.errors import LocalProtocolError
+from qvac_core.errors import LocalProtocolError, StoreError
 from qvac_core.store.records import Conversation, ConversationTools, ToolServer, ToolUse
+from qvac_core.store.tool_secrets import ToolSecrets, without_values
 from qvac_core.tools.connection import ToolServerError
 from qvac_core.tools.forms import checked, from_json
 from qvac_core.tools.health import ServerTool
@@ -61,18 +62,58 @@ class ToolsRoomInterface(Protocol):
 class ToolsRoom:
     """Implements ToolsRoomInterface, and Toolbox for the answers."""
 
-    def __init__(self, store: Store, events: EventHub, conversations_changed: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: EventHub,
+        conversations_changed: Callable[[], Any] | None = None,
+        secrets: ToolSecrets | None = None,
+    ) -> None:
         self._store = store
+        self._secrets = secrets or ToolSecrets(store.folder)
+        self._unread: set[str] = set()  # servers whose secrets the keyring did not tell
+        self._changing = asyncio.Lock()
         self._run_in_store = store.database.run
         self._events = events
         self.conversations_changed = conversations_changed
-        self._servers = Servers(lambda _: self._tell())
+        self._servers = Servers(lambda _: self._tell(), whole=self._whole)
         self._pending: dict[tuple[str, str], asyncio.Future[Decision]] = {}
         self._conversations: dict[str, ConversationTools] = {}
         self.rounds = ToolRounds(self)
 
     async def open(self) -> None:
-        await self._servers.configure(await self._run_in_store(self._store.tool_servers.list))
+        servers = []
+        for server in await self._run_in_store(self._store.tool_servers.list):
+            servers.append(await self._filled(await self._moved(server)))
+        await self._servers.configure(servers)
+
+    async def _moved(self, server: ToolServer) -> ToolServer:
+        """An older version kept secrets in the database."""
+        if (bare := without_values(server)) == server:
+            return server
+        try:
+            await asyncio.to_thread(self._secrets.keep, server)
+            await self._run_in_store(self._store.tool_servers.forget_values, bare)
+        except StoreError as error:
+            logger.warning("the secrets of a server of tools stay where they are: %s", error.message)
+        return server
+
+    async def _filled(self, server: ToolServer) -> ToolServer:
+        try:
+            filled = await asyncio.to_thread(self._secrets.filled, server)
+        except StoreError as error:
+            logger.warning("the secrets of a server of tools cannot be read: %s", error.message)
+            self._unread.add(server.name)
+            return server
+        self._unread.discard(server.name)
+        return filled
+
+    async def _whole(self, server: ToolServer) -> ToolServer:
+        if server.name not in self._unread:
+            return server
+        filled = await asyncio.to_thread(self._secrets.filled, server)
+        self._unread.discard(server.name)
+        return filled
 
     async def close(self) -> None:
         for pending in self._pending.values():
@@ -97,12 +138,30 @@ class ToolsRoom:
         server = checked(server)
         if not old and len(self._servers.names()) >= SERVERS_MOST:
             raise LocalProtocolError(f"There are {SERVERS_MOST} servers already. Remove one first.")
-        await self._run_in_store(self._store.tool_servers.keep, server, old)
-        await self._configure()
+        async with self._changing:
+            if old in self._unread:  # what was not read must not be lost by a change of something else
+                server = await asyncio.to_thread(self._secrets.filled, server, old)
+            if server.name != old and server.name in self._servers.names():
+                # Said before its secrets are touched; the table holds it too.
+                raise StoreError(f"There is a server called {server.name} already. Give this one another name.")
+            before = self._servers.get(old)
+            await asyncio.to_thread(self._secrets.keep, server)
+            try:
+                await self._run_in_store(self._store.tool_servers.keep, without_values(server), old)
+            except BaseException:
+                await asyncio.to_thread(self._secrets.keep, before if before is not None else ToolServer(server.name))
+                raise
+            self._unread -= {old, server.name}
+            if old and old != server.name:
+                await asyncio.to_thread(self._secrets.forget, old)
+            await self._configure({server.name: server})
 
     async def remove(self, name: str) -> None:
-        await self._run_in_store(self._store.tool_servers.remove, name)
-        await self._configure()
+        async with self._changing:
+            await self._run_in_store(self._store.tool_servers.remove, name)
+            await asyncio.to_thread(self._secrets.forget, name)
+            self._unread.discard(name)
+            await self._configure({})
 
     async def test(self, name: str) -> tuple[ServerTool, ...]:
         return await self._servers.restart(name)
@@ -118,8 +177,11 @@ class ToolsRoom:
             names.append(name)
         return tuple(names)
 
-    async def _configure(self) -> None:
-        await self._servers.configure(await self._run_in_store(self._store.tool_servers.list))
+    async def _configure(self, changed: Mapping[str, ToolServer]) -> None:
+        """changed: as they are now, with their secrets; those of the others are known."""
+        kept = await self._run_in_store(self._store.tool_servers.list)
+        whole = [changed.get(each.name) or self._servers.get(each.name) for each in kept]
+        await self._servers.configure([each for each in whole if each is not None])
         self._tell()
 
     def _tell(self) -> None:

@@ -124,6 +124,11 @@ class DataDir:
         return self.root / "server-keys"
 
     @property
+    def tool_secrets_file(self) -> Path:
+        """Of servers of tools: what is in their environments and headers."""
+        return self.root / "tool-secrets"
+
+    @property
     def kept_states_folder(self) -> Path:
         """What models remember of chats, where the owner lets it outlive them."""
         return self.root / "kept-states"

@@ -1,4 +1,4 @@
-"""The keys of servers whose models this machine offers, each kept where others cannot read it.
+"""The keys of servers: those whose models this machine offers and those of tools, kept where others cannot read them.
 
 In the keyring of the system, or in a file of its owner alone where there is none. A data folder that was chosen
 (--data-dir) always has them in its file, as its identity: the keyring belongs to the user and not to the folder.
@@ -28,13 +28,22 @@ def checked_key(text: str) -> str:
     return key
 
 
-class ServerKeys:
-    """By the server's id. All calls may block as long as the keyring does: not for an event loop. Raise StoreError."""
+class Secrets:
+    """One text for each name. entry: before the name, in the keyring.
+
+    All calls may block as long as the keyring does: not for an event loop. Raise StoreError.
+    """
 
     def __init__(
-        self, folder: DataDir, *, keyring: SecretStore | None = None, keyring_seconds: float = KEYRING_SECONDS
+        self,
+        folder: DataDir,
+        path: Path,
+        entry: str,
+        *,
+        keyring: SecretStore | None = None,
+        keyring_seconds: float = KEYRING_SECONDS,
     ) -> None:
-        self._folder, self._seconds = folder, keyring_seconds
+        self._folder, self.path, self._prefix, self._seconds = folder, path, entry, keyring_seconds
         self._keyring = keyring if keyring is not None else SystemKeyring()
 
     def get(self, id: str) -> str:
@@ -43,7 +52,7 @@ class ServerKeys:
         if kept is None or kept != _ON_KEYRING:
             return kept or ""
         try:
-            return ask_keyring(lambda: self._keyring.get(_entry(id)), self._seconds) or ""
+            return ask_keyring(lambda: self._keyring.get(f"{self._prefix}{id}"), self._seconds) or ""
         except KeyringUnavailable as error:
             raise StoreError(
                 f"The key of this server is in the system's keyring, which does not answer ({error}). Unlock it, or "
@@ -56,33 +65,28 @@ class ServerKeys:
         return id in self._kept()
 
     def put(self, id: str, key: str) -> None:
-        """ "" = forget it. Raises LocalProtocolError too."""
-        key = checked_key(key)
+        """ "" = forget it."""
         kept = self._kept()
         if not key:
             if kept.pop(id, None) == _ON_KEYRING:
                 self._on_keyring(id, "")
         else:
             kept[id] = _ON_KEYRING if self._on_keyring(id, key) else key
-        write_atomically(self._path, msgspec.json.encode(kept), action="keep the keys of servers")
-
-    @property
-    def _path(self) -> Path:
-        return self._folder.server_keys_file
+        write_atomically(self.path, msgspec.json.encode(kept), action="keep the keys of servers")
 
     def _on_keyring(self, id: str, key: str) -> bool:
         if self._folder.explicit:
             return False
         try:
-            ask_keyring(lambda: self._keyring.set(_entry(id), key), self._seconds)
-            return ask_keyring(lambda: self._keyring.get(_entry(id)), self._seconds) == key
+            ask_keyring(lambda: self._keyring.set(f"{self._prefix}{id}", key), self._seconds)
+            return ask_keyring(lambda: self._keyring.get(f"{self._prefix}{id}"), self._seconds) == key
         except KeyringUnavailable:
             return False  # headless, locked: the file is the place then
 
     def _kept(self) -> dict[str, str]:
         try:
-            content = self._path.read_bytes()
-            self._path.chmod(PRIVATE_FILE)  # a copied or restored file may have become readable for others
+            content = self.path.read_bytes()
+            self.path.chmod(PRIVATE_FILE)  # a copied or restored file may have become readable for others
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
@@ -91,10 +95,20 @@ class ServerKeys:
             return msgspec.json.decode(content, type=dict[str, str])
         except msgspec.DecodeError as error:
             raise StoreError(
-                f"The keys of servers in {self._path} cannot be read: the file is damaged. Remove it, and give the "
+                f"The keys of servers in {self.path} cannot be read: the file is damaged. Remove it, and give the "
                 "keys anew."
             ) from error
 
 
-def _entry(id: str) -> str:
-    return f"server-key-{id}"
+class ServerKeys(Secrets):
+    """Of servers whose models this machine offers, by id."""
+
+    def __init__(
+        self, folder: DataDir, *, keyring: SecretStore | None = None, keyring_seconds: float = KEYRING_SECONDS
+    ) -> None:
+        where = folder.server_keys_file
+        super().__init__(folder, where, "server-key-", keyring=keyring, keyring_seconds=keyring_seconds)
+
+    def put(self, id: str, key: str) -> None:
+        """Raises LocalProtocolError too."""
+        super().put(id, checked_key(key))

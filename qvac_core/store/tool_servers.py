@@ -34,6 +34,11 @@ class ToolServers:
             kept = msgspec.json.encode(server).decode()
             connection.execute("INSERT INTO tool_servers VALUES (?, ?)", (server.name, kept))
 
+    def forget_values(self, server: ToolServer) -> None:
+        """What was written with them is overwritten in the file too."""
+        kept = msgspec.json.encode(server).decode()
+        self._database.erase("UPDATE tool_servers SET kept = ? WHERE name = ?", (kept, server.name))
+
     def remove(self, name: str) -> None:
         """One that is gone already is fine."""
         self._database.execute("DELETE FROM tool_servers WHERE name = ?", (name,))

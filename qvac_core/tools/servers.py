@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from qvac_core.errors import StoreError
 from qvac_core.store.records import ToolServer
 from qvac_core.tools.connection import CALL_SECONDS, Connection, ToolServerError
 from qvac_core.tools.health import Health, ServerState, ServerTool
@@ -35,10 +36,19 @@ class _Kept:
 
 
 class Servers:
-    """on_changed: one of them has another state, or other tools."""
+    """on_changed: one of them has another state, or other tools.
 
-    def __init__(self, on_changed: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._on_changed = on_changed
+    whole: one that is about to start, with its secrets; raises QvacError where they cannot be had.
+    """
+
+    def __init__(
+        self,
+        on_changed: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        whole: Callable[[ToolServer], Awaitable[ToolServer]] | None = None,
+    ) -> None:
+        self._on_changed, self._whole = on_changed, whole
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
 
@@ -129,8 +139,14 @@ class Servers:
         if not again and kept.failed_at and self._clock() - kept.failed_at < FAILED_SECONDS:
             raise ToolServerError(kept.health.error, details=kept.health.details)
         self._put(kept, Health(ServerState.STARTING, kept.health.tools))
-        connection = Connection(kept.server, lambda: self._listed_anew(kept))
+        connection: Connection | None = None
         try:
+            if self._whole is not None:
+                try:
+                    kept.server = await self._whole(kept.server)
+                except StoreError as error:
+                    raise ToolServerError(error.message) from error
+            connection = Connection(kept.server, lambda: self._listed_anew(kept))
             tools = await connection.open()
         except ToolServerError as error:
             kept.failed_at = self._clock()
