@@ -92,6 +92,9 @@ class SectionView(QWidget):
         super().__init__()
         self.section = section
         self.groups = tuple(groups)
+        self._found: list[SettingsEntry] = []
+        self._words: tuple[str, ...] = ()
+        self._next: list[GroupView] = []  # with something that was found, and not shown yet
         self.title = Label(tr(section.title), scale="state", weight=600)
         self.sentence = Label(tr(section.sentence), tone="text2", wrap=True)
         self.link = Button(theme, tr(section.title), kind="link")
@@ -115,6 +118,7 @@ class SectionView(QWidget):
         return tuple(entry for group in self.groups for entry in group.entries)
 
     def show_whole(self) -> None:
+        self._next = []
         self.title.show()
         self.sentence.show()
         self.link.hide()
@@ -127,7 +131,10 @@ class SectionView(QWidget):
             entry.mark(())
 
     def show_found(self, words: Sequence[str]) -> int:
-        """How many rows say all of `words`; all rows where the section is called so and none says them."""
+        """How many rows say all of `words`; all rows where the section is called so and none says them.
+
+        The first group with such rows is shown, each further one by `show_next`.
+        """
         there = [entry for entry in self.entries if not entry.property("absent")]
         found = [entry for entry in there if _says(entry.texts(), words)]
         if not found and _says((tr(self.section.title),), words):
@@ -135,12 +142,27 @@ class SectionView(QWidget):
         self.title.hide()
         self.sentence.hide()
         self.link.show()
+        self._found, self._words = found, tuple(words)
+        self._next = [group for group in self.groups if any(entry in found for entry in group.entries)]
         for group in self.groups:
-            group.show_entries(found, titled=False)
-        for entry in found:
-            entry.mark(words)
+            group.hide()
+        self.show_next()
         self.setVisible(bool(found))
         return len(found)
+
+    @property
+    def has_next(self) -> bool:
+        """Groups of what was found that are not shown yet."""
+        return bool(self._next)
+
+    def show_next(self) -> None:
+        """One more group of what was found."""
+        if self._next:
+            group = self._next.pop(0)
+            for entry in group.entries:
+                if entry in self._found:
+                    entry.mark(self._words)
+            group.show_entries(self._found, titled=False)
 
 
 class Content(QWidget):
@@ -182,6 +204,7 @@ class SettingsPage(QWidget):
         self._narrow = False
         self._words: Sequence[str] = ()
         self._waiting: list[str] = []  # sections that the search has not come to
+        self._showing: SectionView | None = None  # one whose groups are shown one after another
         self._ready: dict[str, list[GroupView]] = {}  # of sections that are not made yet, the first groups
         self._hits: dict[str, int] = {}
         self._ahead = QTimer(self)
@@ -323,7 +346,7 @@ class SettingsPage(QWidget):
 
     def _build_ahead(self) -> None:
         missing = [section.name for section in SECTIONS if section.name not in self.sections]
-        if self._waiting:
+        if self._waiting or self._showing is not None:
             self._search_on()
             self.built_ahead.emit()
         elif missing and self.isVisible():
@@ -362,7 +385,7 @@ class SettingsPage(QWidget):
         """One section, from its top; a search ends."""
         self._ensure_built()
         shown = self.section(name)
-        self._waiting = []
+        self._waiting, self._showing = [], None
         if self.search.text():
             self.search.blockSignals(True)
             self.search.clear()
@@ -382,7 +405,7 @@ class SettingsPage(QWidget):
     def _search(self, text: str) -> None:
         """The first hits at once, the others in slices: a section takes a moment to be made, and to be shown."""
         self._words = words = text.casefold().split()
-        self._waiting, self._hits = [], {}
+        self._waiting, self._showing, self._hits = [], None, {}
         if not words:
             self.show_section(self.list.current)
             return
@@ -396,15 +419,23 @@ class SettingsPage(QWidget):
 
     def finish_search(self) -> None:
         """Without waiting for the slices."""
-        while self._waiting:
+        while self._waiting or self._showing is not None:
             self._search_on()
 
     def _search_on(self) -> None:
-        """One slice: up to the next section that is made or shown."""
+        """One slice: up to the next group that is shown, or section that is made."""
+        if (showing := self._showing) is not None:
+            showing.show_next()
+            if not showing.has_next:
+                self._showing = None
+            self._show_count()
+            return
         while self._waiting:
             name = self._waiting.pop(0)
             new = name not in self.sections
-            self._hits[name] = self.section(name).show_found(self._words)
+            view = self.section(name)
+            self._hits[name] = view.show_found(self._words)
+            self._showing = view if view.has_next else None
             if new or self._hits[name]:
                 break
         self._show_count()
@@ -420,7 +451,7 @@ class SettingsPage(QWidget):
         return any(_says((tr(row.label), tr(row.hint) if row.hint else "", *row.words, row.key), words) for row in rows)
 
     def _show_count(self) -> None:
-        hits, ended = self._hits, not self._waiting
+        hits, ended = self._hits, not self._waiting and self._showing is None
         count = sum(hits.values())
         said = {name: trn("%n setting found", "%n settings found", hit) for name, hit in hits.items()}
         self.list.show_hits(hits, said)
