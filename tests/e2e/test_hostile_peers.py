@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -197,8 +199,85 @@ def test_paths_and_addresses_are_never_opened(provider: Provider, tmp_path: Path
     assert _files(provider.folder) - before == set()
 
 
+def messages(model_id: str, name: str) -> list[dict[str, Any]]:
+    """One of each that has words in it, with every field that holds some, those of a model's config in 0.16 too."""
+    config = {"lora": "x", "projectionModelSrc": "x", "draft": "x", "tools": True, "system_prompt": "x"}
+    call = {"id": "x", "name": "x", "arguments": {"path": "x"}}
+    said = {"role": "user", "content": "x", "attachments": [{"path": "x", "mediaType": "x", "name": "x"}]}
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "x"}}}
+    tool = {"type": "function", "name": "x", "description": "x", "parameters": {"type": "object", "$ref": "x"}}
+    return [
+        {**load_model(name, config=config), "modelName": "x", "requestId": "x", "delegate": {"providerPublicKey": "x"}},
+        load_model(name),
+        {**load_model(name), "modelType": "whispercpp-transcription", "modelConfig": {"vadModelSrc": "x"}},
+        {**load_model(name), "modelType": "nmtcpp-translation", "modelConfig": {"pivotModel": {"modelSrc": "x"}}},
+        ask(model_id, "x", 1, history=[said], kvCache="x", requestId="x"),
+        ask(model_id, "x", 1, responseFormat=schema),
+        ask(model_id, "x", 1, tools=[tool], history=[{"role": "assistant", "content": "", "toolCalls": [call]}, said]),
+        ask(model_id, "x", 1, continueFrom={"text": "x", "model": "x"}),
+        {"type": "embed", "modelId": model_id, "text": "x", "requestId": "x"},
+        {"type": "transcribe", "modelId": model_id, "audioChunk": {"type": "filePath", "value": "x"}, "prompt": "x"},
+        {"type": "translate", "modelId": model_id, "modelType": "nmt", "text": "x", "stream": False, "to": "x"},
+        {"type": "cancel", "operation": "request", "requestId": "x"},
+        {"type": "cancel", "operation": "broad", "modelId": "x", "kind": "downloadAsset", "clearCache": True},
+        {"type": "unloadModel", "modelId": "x", "clearStorage": True},
+        {"type": "claimGrant", "grant": "x"},
+        *({"type": "manage", "action": act, "model": "x"} for act in ("load", "download", "cancel", "remove")),
+        {"type": "receipts", "requestIds": ["x"]},
+        {"type": "signReceipts", "words": [{"id": "x", "signature": "x", "refusal": "x"}]},
+        {"type": "blobStatus", "sha256": "x", "sizeBytes": 1},
+        {"type": "copyModel", "sha256": "x"},
+    ]
+
+
+def with_trick(value: Any, trick: str) -> Iterator[Any]:
+    """The value with one of its words, at any depth, in the trick's place; each of them once."""
+    if isinstance(value, str):
+        yield trick
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in ("type", "operation", "action"):
+                yield from ({**value, key: changed} for changed in with_trick(inner, trick))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from ([*value[:index], changed, *value[index + 1 :]] for changed in with_trick(inner, trick))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of the file system")
+def test_no_word_of_any_field_is_opened_as_a_path_or_an_address(provider: Provider, tmp_path: Path) -> None:
+    before = _files(provider.folder)
+    pipe = tmp_path / "pipe"  # who opens it waits there for a writer, and is found
+    os.mkfifo(pipe)
+    with socket.create_server(("127.0.0.1", 0)) as canary:
+        canary.setblocking(False)
+        address = f"127.0.0.1:{canary.getsockname()[1]}"
+        tricks = (str(pipe), f"{'../' * 12}{str(pipe)[1:]}", f"file://{pipe}", f"http://{address}/x", f"//{address}/x")
+
+        async def main() -> None:
+            async with provider.guest() as guest:
+                name = (await guest.ask({"type": "listModels"}))[0]["models"][0]["name"]
+                model_id = await provider.load(guest)
+                tried = 0
+                for message in messages(model_id, name):
+                    for nth, changed in enumerate(with_trick(message, tricks[0])):
+                        for trick in (tricks[nth % len(tricks)], tricks[(nth + 3) % len(tricks)]):
+                            text = json.dumps(changed).replace(json.dumps(tricks[0])[1:-1], trick)
+                            lines = await guest.ask(json.loads(text))
+                            assert lines
+                            tried += 1
+                assert tried > 100
+
+        asyncio.run(main())
+        with pytest.raises(BlockingIOError):
+            canary.accept()
+    with pytest.raises(OSError):  # nobody reads it
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    assert _files(provider.folder) - before == set()
+
+
 def _files(folder: Path) -> set[Path]:
-    return {path for path in folder.rglob("*") if not path.name.startswith("qvac.db-")}
+    """But for what it writes from time to time by itself."""
+    return {path for path in folder.rglob("*") if not path.name.startswith(("qvac.db-", "known-nodes"))}
 
 
 async def test_what_is_no_request(provider: Provider) -> None:
