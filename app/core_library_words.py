@@ -8,6 +8,7 @@ from __future__ import annotations
 from app.i18n import later
 
 WHOLE = (
+    later("The schema is no JSON that can be read."),
     # Library: names, addresses, catalog
     later("There is no model of this name."),
     later("There is no such model in the library."),
@@ -351,7 +352,7 @@ WITH_FIELDS = (
     later("The name of a preset has 1 to {most} letters."),
     later("The instructions are longer than {most} letters. Shorten them."),
     later("{name} is a number from {least} to {most}, not {value}."),
-    later("The schema is no JSON: look at {place}."),
+    later("The schema is no JSON: look at line {line}, column {column}."),
     later("It has more than {most} messages."),
     later("It is not whole: {reason}."),
     later("It is larger than {most} MB."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
+from app.core_words import told
 from app.i18n import listed, tr
 from app.presenters.chat_words import provider_state
 from app.tasks import Tasks
@@ -243,11 +244,11 @@ class ChatSettings(QObject):
 
 
 async def schema_fault(text: str) -> str:
-    """What is wrong with a JSON schema, "" for nothing: the engine's own word, off the window's thread."""
+    """What is wrong with a JSON schema, "" for nothing: found off the window's thread."""
 
     def check() -> str:
         from qvac_core.core.chat_parameters import schema_fault as fault  # a second of a process that never needs it
 
         return fault(text)
 
-    return await asyncio.get_running_loop().run_in_executor(None, check)
+    return told(await asyncio.get_running_loop().run_in_executor(None, check))

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QProgressBar
 
 from app.i18n import tr
 from app.presenters.chat import ChatPresenter
-from app.presenters.chat_words import line_words, stats_words, tokens
+from app.presenters.chat_words import PATHS, line_words, stats_words, tokens
 from app.theme import Theme
 from app.views.chat_bar import ChatBar
 from app.views.chat_dictation import DictationView
@@ -238,7 +238,7 @@ class Conversation(QWidget):
     def _words(self, message: Message, *, local: bool) -> tuple[str, ...]:
         if message.stats is not None:
             return stats_words(message.stats)
-        return ("local",) if local else ()
+        return (tr(PATHS["local"]),) if local else ()
 
     def _show_stage(self, _event: object) -> None:
         answer = self._presenter.answering

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.i18n import tr
@@ -9,7 +12,8 @@ from app.presenters.share_gauges import GPU, HEAT, MEMORY, POWER, GaugesPresente
 from app.theme import Theme
 from app.widgets.meter import Meter
 
-NARROWEST = 400  # with more than two gauges; below, power and heat go
+GAP, LEAST_GAP = 16, 8
+GO_FIRST = (POWER, HEAT)  # where there is no room for all of them with whole texts
 
 
 class GaugesRow(QWidget):
@@ -22,9 +26,8 @@ class GaugesRow(QWidget):
             POWER: Meter(theme, tr("Power")),
             HEAT: Meter(theme, tr("Heat")),
         }
-        row = QHBoxLayout(self)
+        self._row = row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(16)
         for name, meter in self.meters.items():
             row.addWidget(meter, 2 if name == MEMORY else 1)
         presenter.changed.connect(self.refresh)
@@ -33,7 +36,22 @@ class GaugesRow(QWidget):
     def refresh(self) -> None:
         shown = self._presenter.shown()
         self.setVisible(bool(shown))
+        for name, gauge in shown.items():
+            self.meters[name].show_value(gauge.fraction, gauge.text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        names = [name for name in self.meters if name in self._presenter.shown()]
+        for name in GO_FIRST:
+            if self._needed(names, LEAST_GAP) > self.width() and name in names:
+                names.remove(name)
+        self._row.setSpacing(GAP if self._needed(names, GAP) <= self.width() else LEAST_GAP)
         for name, meter in self.meters.items():
-            meter.setVisible(name in shown)
-            if name in shown:
-                meter.show_value(shown[name].fraction, shown[name].text)
+            meter.setVisible(name in names)
+
+    def _needed(self, names: Sequence[str], gap: int) -> int:
+        return sum(self.meters[name].sizeHint().width() for name in names) + gap * (len(names) - 1)

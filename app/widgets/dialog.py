@@ -5,7 +5,7 @@ Opened with `open()`, never `exec()`: a nested event loop under qasync would run
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QVBoxLayout, QWidget
 
@@ -80,6 +80,14 @@ class Dialog(QDialog):
         if self.focusWidget() is None:
             self._first.setFocus()
         super().showEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        done = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest and self.isVisible():
+            needed = self._layout.totalHeightForWidth(self.width())
+            if needed > self.height():  # a text came, or is a longer one
+                self.resize(self.width(), needed)
+        return done
 
     def focusNextPrevChild(self, next_: bool) -> bool:
         return hand_on_focus(lambda: super(Dialog, self).focusNextPrevChild(next_))

@@ -13,6 +13,7 @@ from app.core_words import told
 from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
+from app.widgets.flow_row import FlowRow
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 from app.widgets.menu import Menu
@@ -48,8 +49,7 @@ class ErrorPanel(QFrame):
         self.setObjectName("errorPanel")
         self.title = Label(weight=600, wrap=True, selectable=True)
         self.message = Label(tone="text2", wrap=True, selectable=True)
-        self._acts = QHBoxLayout()
-        self._acts.setSpacing(8)
+        self._acts = FlowRow()
         texts = QVBoxLayout()
         texts.setSpacing(4)
         texts.addWidget(self.title)
@@ -74,18 +74,17 @@ class ErrorPanel(QFrame):
             button = Button(self._theme, act.text, kind=act.kind, icon=act.icon)
             # Through a function of ours: Qt keeps methods by weak reference, and not every object can have one.
             button.clicked.connect(lambda _checked=False, do=act.do: do())
-            self._acts.addWidget(button)
+            self._acts.add(button)
         if self._compact:
             self._add_menu(error, more)
-        self._acts.addStretch(1)
-        if not self._compact:
+        else:
             details = CopyButton(self._theme, describe(error), text=tr("Copy details"), kind="flat")
-            self._acts.addWidget(details)
+            self._acts.add(details, at_end=True)
         if self._dismissable:
             close = Button(self._theme, tr("Dismiss"), kind="flat", name=tr("Dismiss this message"))
             close.clicked.connect(self.clear)
             close.clicked.connect(self.dismissed)
-            self._acts.addWidget(close)
+            self._acts.add(close, at_end=True)
         self.show()
         said = f"{title} {message}".strip()
         self.setAccessibleName(said)
@@ -102,7 +101,7 @@ class ErrorPanel(QFrame):
             menu.open_below(button)
 
         button.clicked.connect(open_menu)
-        self._acts.addWidget(button)
+        self._acts.add(button)
 
     def clear(self) -> None:
         self.hide()

@@ -103,9 +103,12 @@ def _given(value: float | None) -> Any:
 def _object_of(text: str) -> dict[str, Any]:
     try:
         schema = json.loads(text)
-    except ValueError as error:
-        place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "it"
-        raise LocalProtocolError(f"The schema is no JSON: look at {place}.") from error
+    except json.JSONDecodeError as error:
+        raise LocalProtocolError(
+            f"The schema is no JSON: look at line {error.lineno}, column {error.colno}."
+        ) from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise LocalProtocolError("The schema is no JSON that can be read.") from error
     except RecursionError as error:
         raise LocalProtocolError("The schema is nested too deep.") from error
     if not isinstance(schema, dict):

@@ -6876,8 +6876,12 @@
         <translation>المخطّط متداخل أكثر من اللازم.</translation>
     </message>
     <message>
-        <source>The schema is no JSON: look at {place}.</source>
-        <translation>المخطّط ليس JSON: انظر عند {place}.</translation>
+        <source>The schema is no JSON that can be read.</source>
+        <translation>المخطّط ليس JSON يمكن قراءته.</translation>
+    </message>
+    <message>
+        <source>The schema is no JSON: look at line {line}, column {column}.</source>
+        <translation>المخطّط ليس JSON: انظر السطر {line}، العمود {column}.</translation>
     </message>
     <message>
         <source>The schema is too long.</source>
@@ -8887,6 +8891,10 @@
     <message>
         <source>direct</source>
         <translation>مباشر</translation>
+    </message>
+    <message>
+        <source>discards</source>
+        <translation>للتجاهل</translation>
     </message>
     <message>
         <source>done</source>

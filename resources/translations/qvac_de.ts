@@ -6660,8 +6660,12 @@
         <translation>Das Schema ist zu tief verschachtelt.</translation>
     </message>
     <message>
-        <source>The schema is no JSON: look at {place}.</source>
-        <translation>Das Schema ist kein JSON: Sehen Sie bei {place} nach.</translation>
+        <source>The schema is no JSON that can be read.</source>
+        <translation>Das Schema ist kein JSON, das sich lesen lässt.</translation>
+    </message>
+    <message>
+        <source>The schema is no JSON: look at line {line}, column {column}.</source>
+        <translation>Das Schema ist kein JSON: Sehen Sie in Zeile {line}, Spalte {column} nach.</translation>
     </message>
     <message>
         <source>The schema is too long.</source>
@@ -8639,6 +8643,10 @@
     <message>
         <source>direct</source>
         <translation>direkt</translation>
+    </message>
+    <message>
+        <source>discards</source>
+        <translation>verwirft</translation>
     </message>
     <message>
         <source>done</source>

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -649,7 +650,9 @@ def compose(stage: Scene) -> QPixmap:
     return picture
 
 
-async def take(picture: Shot, theme: Theme, folder: Path) -> None:
+@asynccontextmanager
+async def staged(picture: Shot, theme: Theme) -> AsyncIterator[Scene]:
+    """The page as the picture shows it, until the end of the block."""
     theme.choose(picture.theme)
     direction = QApplication.layoutDirection()  # the language's
     core = picture.core()
@@ -665,7 +668,7 @@ async def take(picture: Shot, theme: Theme, folder: Path) -> None:
     stage = Scene(core, presenter, page, [])
     await picture.act(stage)
     await settle()
-    compose(stage).save(str(folder / f"{picture.name}.png"))
+    yield stage
     for window in stage.extra:
         window.close()
     page.hide()
@@ -674,6 +677,11 @@ async def take(picture: Shot, theme: Theme, folder: Path) -> None:
     await proxy.close()
     page.deleteLater()
     await settle()
+
+
+async def take(picture: Shot, theme: Theme, folder: Path) -> None:
+    async with staged(picture, theme) as stage:
+        compose(stage).save(str(folder / f"{picture.name}.png"))
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import _say
@@ -17,6 +17,7 @@ from app.views.share_dialogs import KeyDialog, NameDialog, QrDialog, confirm
 from app.widgets.button import Button
 from app.widgets.chat.question_box import QuestionBox, ask_for_name
 from app.widgets.dialog import Dialog
+from app.widgets.label import Label
 from qvac_core.errors import StoreError
 from tests.gui.fake_core import MY_KEY
 
@@ -160,3 +161,21 @@ def test_a_held_enter_presses_nothing(theme: Theme, host: QWidget) -> None:
     assert said == []
     assert dialog.isVisible()
     dialog.close()
+
+
+def test_a_text_that_comes_later_makes_room_for_itself(qtbot: QtBot, theme: Theme, host: QWidget) -> None:
+    """As a verdict on what was written: it would lie on the field above it."""
+    dialog = Dialog(theme, "Answer as JSON", "A sentence.", "Use this", parent=host)
+    field, verdict = QPlainTextEdit(), Label(wrap=True)
+    field.setMinimumHeight(240)
+    dialog.body.addWidget(field)
+    dialog.body.addWidget(verdict)
+    dialog.open()
+    before = dialog.height()
+    verdict.setText(
+        "This text is long enough for two lines at the width of a dialog, whatever font the system has. " * 2
+    )
+    qtbot.waitUntil(lambda: dialog.height() > before)
+    assert field.geometry().bottom() < verdict.geometry().top()
+    assert verdict.geometry().bottom() < dialog.confirm.geometry().top()
+    dialog.reject()

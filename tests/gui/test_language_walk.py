@@ -22,6 +22,7 @@ from tests.gui.language_walk import (
     shown_texts,
     untranslated,
 )
+from tests.gui.screenshots_chat import PICTURES, staged
 from tests.gui.share_window import POPUP
 
 
@@ -46,5 +47,26 @@ def test_all_is_translated_and_fits(qloop: QEventLoop, theme: Theme, step: Step)
             assert not wrong, "\n".join(wrong)
         finally:
             await closed(window, proxy)
+
+    qloop.run_until_complete(walk())
+
+
+IN_A_CHAT = ("chat-light", "chat-waiting", "chat-refused", "chat-smallest", "provider-refused", "voice-hold", "hedged")
+
+
+@pytest.mark.usefixtures("pseudo")
+@pytest.mark.parametrize("name", IN_A_CHAT)
+def test_what_comes_up_in_a_chat_is_translated_and_its_buttons_are_whole(
+    qloop: QEventLoop, theme: Theme, name: str
+) -> None:
+    """Answers as they come, refusals with their remedies, dictation. Sentences there may be cut, and are tool tips."""
+
+    async def walk() -> None:
+        async with staged(next(picture for picture in PICTURES if picture.name == name), theme) as stage:
+            wrong = []
+            for shown in (stage.page, *stage.extra):
+                wrong += untranslated(list(shown_texts(shown)), data_of(stage.core))
+                wrong += [one for one in clipped(shown) if "Button" in one.partition(" ")[0]]
+            assert not wrong, "\n".join(wrong)
 
     qloop.run_until_complete(walk())

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu
 
 from app import core_library_words
 from app.presenters.share_gauges import GPU, HEAT, MEMORY, POWER
+from app.views.share_gauges import LEAST_GAP
 from app.views.share_identity import ChangedDialog, MachineNameDialog, NewIdentityDialog, RestoreDialog
 from app.views.share_manners import MannersDialog
 from app.views.share_options import ModelOptionsDialog
@@ -144,6 +145,10 @@ def test_gauges_warn_above_four_fifths_and_tell_memory_alone_without_a_gpu(run: 
         assert row.meters[GPU].bar._parts[0].tone == "accent"
         assert "GeForce RTX 4090" in window.share_page.status.gpu.text()
         assert window.share_page.models.memory.rest.text() == "cap 20.0 GB, 1.5 GB free"
+        # Where the texts of all do not fit beside each other, power goes, then heat; none is cut.
+        for width, shown in ((row._needed((GPU, MEMORY, HEAT), LEAST_GAP), [GPU, MEMORY, HEAT]), (1, [GPU, MEMORY])):
+            row.resize(width, row.height())
+            assert [name for name, meter in row.meters.items() if not meter.isHidden()] == shown
         full.gauges.now = replace(full.gauges.now, gpus=())
         window.share.gauges.refresh()
         await settle(window)

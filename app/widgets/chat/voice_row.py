@@ -113,7 +113,7 @@ class VoiceRow(QWidget):
         keep_font(self.time, theme, lambda: theme.fixed_font())
         self.words = Label(scale="hint", tone="text3")
         self.escape = KeyCap(theme, "Esc")
-        self.discards = Label("discards", scale="hint", tone="text3")
+        self.discards = Label(tr("discards"), scale="hint", tone="text3")
         self.icon = IconLabel(theme, "waypoints", "accent")
         self.heard_by = Label(scale="hint", tone="text3")
         self.language = Combo(theme, tr("Spoken language"))
