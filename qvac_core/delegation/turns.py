@@ -233,10 +233,15 @@ class Turns:
         """A turn goes to a key that had so much. Who comes from now on begins there, or behind those who wait: each
         turn moves that on by its part of it, so that newcomers, however many, never keep one waiting for ever.
         """
-        waiting = [account.had for account in self._accounts.values() if account.waiting]
-        if waiting:
-            moved = min(self._even + self._expected / len(self._accounts), max(waiting))
-            self._even = max(self._even, moved)
+        moved = self._even + self._expected / len(self._accounts)
+        most = self._even
+        for account in self._accounts.values():
+            if account.waiting and account.had > most:
+                most = account.had
+                if most >= moved:  # one is enough, and soon found: no look at all
+                    most = moved
+                    break
+        self._even = most
         self._even = max(self._even, had)
 
     def _give_back(self, waiter: _Waiter) -> None:
@@ -282,6 +287,8 @@ class Turns:
         best: _Waiter | None = None
         rank = (True, math.inf, 0)
         for account in self._accounts.values():
+            if not account.waiting or (account.had > rank[1] and not account.waiting[0].first):
+                continue  # no place of its could be before the best one: most are left out by this
             waiter = next(filter(self._may_run, account.waiting), None)
             if waiter is not None:
                 own = (not waiter.first, self._had(account), waiter.number)
