@@ -28,6 +28,14 @@ COPIED_SECONDS = 2.0
 ICON_PAD = 3
 
 
+def _icon_only(icon: str, text: str) -> str:
+    return "true" if icon and not text else "false"
+
+
+def _spoken(text: str) -> str:
+    return text.rstrip("….").strip()
+
+
 class Button(KeyboardFocusButton):
     """`size`: small (24, headers), medium (28), large (32). Without `text`, `name` is accessible name and tooltip."""
 
@@ -48,15 +56,26 @@ class Button(KeyboardFocusButton):
         self._busy: tuple[str, str] | None = None
         self.setProperty("kind", kind)
         self.setProperty("measure", size)
-        self.setProperty("iconOnly", "true" if icon and not text else "false")
+        self.setProperty("iconOnly", _icon_only(icon, text))
         self.setAutoDefault(False)
-        self.setAccessibleName(name or text.rstrip("….").strip())
+        self.setAccessibleName(name or _spoken(text))
         if not text:
             self.setToolTip(name)
         self.setCursor(Qt.CursorShape.ArrowCursor)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._show_icon()
         theme.changed.connect(self._show_icon)
+
+    def setText(self, text: str) -> None:
+        """One that had an icon alone becomes as wide as its text; what is spoken follows, unless it was named."""
+        named_by_text = self.accessibleName() == _spoken(self.text())
+        super().setText(text)
+        if named_by_text:
+            self.setAccessibleName(_spoken(text))
+        if (only := _icon_only(self._icon, text)) != self.property("iconOnly"):
+            self.setProperty("iconOnly", only)
+            restyle(self)
+            self._show_icon()
 
     @property
     def kind(self) -> str:

@@ -765,6 +765,8 @@ def test_a_missing_model_is_told_before_anything_is_sent(open_chat: Open) -> Non
     dialog.go.click()
     chat.settle()
     assert bar.isVisible() and bar.line.text.startswith("There is no model on this machine yet.")
+    assert bar.get.width() >= bar.get.fontMetrics().horizontalAdvance(bar.get.text())
+    assert bar.get.accessibleName() == bar.get.text()
     assert bar.get.isVisible() and bar.add.isVisible() and not bar.use.isVisible()
     chat.presenter.new_conversation()
     assert chat.presenter.target.provider_key  # somebody who can answer
