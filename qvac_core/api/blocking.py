@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import inspect
+import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import cache, wraps
 from typing import Any
 
@@ -162,5 +164,15 @@ async def _leave(waited_for: Any) -> None:
     await waited_for.__aexit__(None, None, None)
 
 
+def _close_at_exit() -> None:
+    interrupted = isinstance(getattr(sys, "last_value", None), KeyboardInterrupt)
+    close()
+    if interrupted:
+        # A program that Ctrl-C ends dies of that signal, which its shell looks at. CPython (3.11) forgets it
+        # where anything compiles a text at the exit (dataclasses do); one that raises this brings it back.
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102
+
+
 # Before threads are waited for, and before executors refuse work, both of which closing needs; atexit comes after.
-getattr(threading, "_register_atexit", atexit.register)(close)
+getattr(threading, "_register_atexit", atexit.register)(_close_at_exit)

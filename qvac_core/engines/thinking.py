@@ -252,10 +252,11 @@ class ThinkingReader:
     def _thinking(self) -> None:
         if self._may_repeat:
             begun = self._held.lstrip()
-            if begun and begun != self._open_tag and self._open_tag.startswith(begun):
+            near = len(self._held) - len(begun) <= HELD_SPACE
+            if near and begun != self._open_tag and self._open_tag.startswith(begun):
                 return
-            self._may_repeat = not begun
-            if begun.startswith(self._open_tag):
+            self._may_repeat = False
+            if near and begun.startswith(self._open_tag):
                 self._held = begun[len(self._open_tag) :]
         closings = [closing for opening, closing in TAGS if opening == self._open_tag]
         found = [(at, closing) for closing in closings if (at := self._held.find(closing)) >= 0]

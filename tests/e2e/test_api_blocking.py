@@ -86,7 +86,7 @@ def test_an_interrupt_stops_the_providers_engine(
             pass
         asking.until("text")
         asking.interrupt()
-        assert asking.finish() == -signal.SIGINT
+        assert asking.finish() == -signal.SIGINT, asking.stderr
     # While it waits for a word the answer is cancelled first; between two, it is left as the program ends.
     assert sharing.until("done")["outcome"] in ("cancelled", "disconnected")
     assert asking.stderr.rstrip().endswith("KeyboardInterrupt")
@@ -102,6 +102,6 @@ def test_an_interrupt_stops_the_engine_of_this_machine(bootstrap: str, small_mod
         workers = psutil.Process(asking.process.pid).children()
         assert workers
         asking.interrupt()
-        assert asking.finish() == -signal.SIGINT
+        assert asking.finish() == -signal.SIGINT, asking.stderr
     assert psutil.wait_procs(workers, 10)[1] == []
     assert_closed(asking, tmp_path)

@@ -155,6 +155,15 @@ def test_every_way_to_end_ends_all_of_it(way: str, folder: DataDir, sockets: Pat
         assert_all_ended(program, folder, sockets, 0)
 
 
+@pytest.fixture
+def hang_up_is_heard() -> Iterator[None]:
+    """Programs inherit that it is ignored, where these tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_the_window_is_hidden_ends_all_of_it(
     number: signal.Signals, folder: DataDir, sockets: Path

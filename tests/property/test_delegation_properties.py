@@ -25,7 +25,16 @@ from qvac_core.delegation.lines import LineSplitter
 from qvac_core.delegation.messages import decode_envelope, decode_reply, decode_request
 from qvac_core.delegation.methods import REMOTE_SAFE
 from qvac_core.delegation.model_config import LlmConfig, model_id
-from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG, TAGS, Mark, TagWriter, ThinkingReader, ThinkingStyle
+from qvac_core.engines.thinking import (
+    CLOSE_TAG,
+    HELD_SPACE,
+    OPEN_TAG,
+    TAGS,
+    Mark,
+    TagWriter,
+    ThinkingReader,
+    ThinkingStyle,
+)
 from qvac_core.errors import RemoteProtocolError
 
 # JavaScript's largest exact integer, which the codec keeps to
@@ -142,7 +151,15 @@ SCRAPS = ["a", "<", OPEN_TAG, CLOSE_TAG, "think>", "</", "b ", "\n", "[THINK]", 
 @given(st.lists(st.sampled_from(SCRAPS), max_size=12), st.sampled_from(["", OPEN_TAG, "[THINK]"]), st.data())
 def test_thinking_is_split_the_same_however_it_is_cut(parts: list[str], opened: str, data: st.DataObject) -> None:
     text = "".join(parts)
+    check_splits(text, opened, sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6))))
 
+
+def test_white_space_before_a_tag_that_is_written_again_is_none_of_the_thinking() -> None:
+    check_splits("\n[THINK]", "[THINK]", [1])
+    check_splits(" " * (HELD_SPACE + 1) + "[THINK]", "[THINK]", [3, HELD_SPACE + 1])
+
+
+def check_splits(text: str, opened: str, points: list[int]) -> None:
     def split(pieces: list[str]) -> tuple[str, str]:
         reader = ThinkingReader(ALL_TAGS, opened)
         found = [piece for part in pieces for piece in reader.feed(part)] + reader.end()
@@ -151,7 +168,6 @@ def test_thinking_is_split_the_same_however_it_is_cut(parts: list[str], opened: 
             "".join(piece.text for piece in found if not piece.thinking),
         )
 
-    points = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[start:end] for start, end in itertools.pairwise([0, *points, len(text)])]
     assert split(pieces) == split([text])
     assert not any(mark in part for part in split([text]) for mark in Mark)
