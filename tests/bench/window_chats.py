@@ -9,11 +9,9 @@ which `window_chats.py fill FOLDER` makes first.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +54,9 @@ def fill(folder: Path) -> None:
     store.close()
 
 
-async def _longest(act: Callable[[], None], seconds: float) -> float:
-    """Of the stretches without an event, within seconds of an act."""
-    begun = time.thread_time()
-    act()
-    longest = time.thread_time() - begun
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        begun = time.thread_time()
-        await asyncio.sleep(0.001)
-        longest = max(longest, time.thread_time() - begun)
-    return longest
-
-
 async def _measure(window: Any) -> None:
+    from tests.bench.measured_window import longest_stall
+
     page, side = window.chat_page, window.chat_page.side
     await asyncio.sleep(2)
     assert len(window.chat.conversations) == CONVERSATIONS
@@ -88,8 +75,8 @@ async def _measure(window: Any) -> None:
         await asyncio.sleep(0.01)
     assert len(messages.rows) == MESSAGES
     sys.stdout.write(f"whole {time.thread_time() - begun:.4f}\n")
-    typed = [await _longest(lambda end=end: side.search.setText(TYPED[:end]), KEY_SECONDS) for end in range(1, 8)]  # type: ignore[misc]
-    typed.append(await _longest(lambda: None, 3.0))
+    typed = [await longest_stall(lambda end=end: side.search.setText(TYPED[:end]), KEY_SECONDS) for end in range(1, 8)]  # type: ignore[misc]
+    typed.append(await longest_stall(lambda: None, 3.0))
     assert window.chat.found
     sys.stdout.write(f"typing {max(typed):.4f}\n")
     sys.stdout.flush()
@@ -101,22 +88,9 @@ def main() -> None:
     if sys.argv[1] == "fill":
         fill(Path(sys.argv[2]))
         return
-    command: Any = importlib.import_module("app.cli.main")
-    opened = command._open_window
+    from tests.bench.measured_window import open_measured
 
-    def measured(*arguments: Any) -> int:
-        application: Any = importlib.import_module("app.application")
-
-        class Window(application.MainWindow):  # type: ignore[misc]
-            async def load(self) -> None:
-                await super().load()
-                self._measuring = asyncio.ensure_future(_measure(self))
-
-        application.MainWindow = Window
-        return int(opened(*arguments))
-
-    command._open_window = measured
-    sys.exit(command.main(sys.argv[1:]))
+    sys.exit(open_measured(_measure, sys.argv[1:]))
 
 
 if __name__ == "__main__":

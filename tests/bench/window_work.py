@@ -7,10 +7,8 @@ event. The core is the real one; nothing of it is waited for.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,21 +19,10 @@ PASTED = 1_000_000  # letters
 LINE = "Words of a text that somebody pastes, with a line end now and then.\n"
 
 
-async def _stall(act: Callable[[], None]) -> float:
-    """Seconds of processor time of this thread, at the longest, until nothing of the act is left."""
-    begun = time.thread_time()
-    act()
-    longest = time.thread_time() - begun
-    end = time.monotonic() + AFTER
-    while time.monotonic() < end:
-        begun = time.thread_time()
-        await asyncio.sleep(0.001)
-        longest = max(longest, time.thread_time() - begun)
-    return longest
-
-
 async def _measure(window: Any) -> None:
     from PySide6.QtCore import QMimeData
+
+    from tests.bench.measured_window import longest_stall
 
     page, composer = window.settings.page, window.chat_page.conversation.composer
     text = QMimeData()
@@ -54,7 +41,7 @@ async def _measure(window: Any) -> None:
     )
     await asyncio.sleep(SETTLED)
     for name, act in acts:
-        sys.stdout.write(f"{name} {await _stall(act):.4f}\n")
+        sys.stdout.write(f"{name} {await longest_stall(act, AFTER):.4f}\n")
     assert [len(one) for one in pasted] == [PASTED]
     sys.stdout.flush()
     os._exit(0)
@@ -62,22 +49,9 @@ async def _measure(window: Any) -> None:
 
 def main() -> None:
     sys.path.insert(0, str(Path.cwd()))
-    command: Any = importlib.import_module("app.cli.main")
-    opened = command._open_window
+    from tests.bench.measured_window import open_measured
 
-    def measured(*arguments: Any) -> int:
-        application: Any = importlib.import_module("app.application")
-
-        class Window(application.MainWindow):  # type: ignore[misc]
-            async def load(self) -> None:
-                await super().load()
-                self._measuring = asyncio.ensure_future(_measure(self))
-
-        application.MainWindow = Window
-        return int(opened(*arguments))
-
-    command._open_window = measured
-    sys.exit(command.main(sys.argv[1:]))
+    sys.exit(open_measured(_measure, sys.argv[1:]))
 
 
 if __name__ == "__main__":
