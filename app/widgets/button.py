@@ -70,7 +70,7 @@ class Button(KeyboardFocusButton):
         """One that had an icon alone becomes as wide as its text; what is spoken follows, unless it was named."""
         named_by_text = self.accessibleName() == _spoken(self.text())
         super().setText(text)
-        if named_by_text:
+        if named_by_text and text:  # one that shows its icon alone for a while keeps its name
             self.setAccessibleName(_spoken(text))
         if (only := _icon_only(self._icon, text)) != self.property("iconOnly"):
             self.setProperty("iconOnly", only)
