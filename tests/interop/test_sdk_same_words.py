@@ -107,8 +107,10 @@ def _user(text: str) -> dict[str, str]:
     return {"role": "user", "content": text}
 
 
-YES, COUNT, DOGS = (
-    [_user(text)] for text in ("Say only the word yes.", "Count from one to ten.", "Write the word dog ten times.")
+# What is said next stands clear of what comes second, with penalties as well (of the months by 0.28 at least): of two
+# that are as good, one processor's arithmetic chooses one and another's the other.
+YES, COUNT, MONTHS = (
+    [_user(text)] for text in ("Say only the word yes.", "Count from one to ten.", "Name the months of the year.")
 )
 PIRATE = {"role": "system", "content": "You are a pirate."}
 ANSWERED = [
@@ -127,10 +129,10 @@ ASKS: list[dict[str, Any]] = [
     {"history": SPAIN, "generationParams": SHORT},
     {"history": [PIRATE, *SPAIN], "generationParams": SHORT},
     {"history": [{"role": "tool", "content": "42"}, *COUNT], "generationParams": SHORT},
-    {"history": DOGS, "generationParams": SHORT},
-    {"history": DOGS, "generationParams": {**SHORT, "repeat_penalty": 1.5}},
-    {"history": DOGS, "generationParams": {**SHORT, "frequency_penalty": 2.0}},
-    {"history": DOGS, "generationParams": {**SHORT, "presence_penalty": 2.0}},
+    {"history": MONTHS, "generationParams": SHORT},
+    {"history": MONTHS, "generationParams": {**SHORT, "repeat_penalty": 1.5}},
+    {"history": MONTHS, "generationParams": {**SHORT, "frequency_penalty": 2.0}},
+    {"history": MONTHS, "generationParams": {**SHORT, "presence_penalty": 2.0}},
     {"history": COUNT, "generationParams": {"temp": 1.0, "top_k": 1, "predict": 12}},
     {"history": COUNT, "generationParams": {"temp": 1.0, "top_p": 0.0, "predict": 12}},
     {"history": COUNT, "generationParams": {"temp": 0, "predict": 3}},
@@ -148,11 +150,15 @@ PLAN: Plan = [
     {"modelConfig": CONFIG, "asks": ASKS},
     {
         "modelConfig": {**CONFIG, **SHORT, "system_prompt": "You are a pirate."},
-        "asks": [{"history": COUNT}, {"history": COUNT, "kvCache": "c"}, {"history": SPAIN, "kvCache": True}],
+        "asks": [
+            {"history": COUNT},
+            {"history": COUNT, "kvCache": "c", "generationParams": {"predict": 8}},
+            {"history": SPAIN, "kvCache": True},
+        ],
     },
     {
         "modelConfig": {**CONFIG, **SHORT, "frequency_penalty": 2.0, "n_discarded": 5, "cache-type-k": "f16"},
-        "asks": [{"history": DOGS}, {"history": DOGS, "generationParams": {"predict": 4}}],
+        "asks": [{"history": MONTHS}, {"history": MONTHS, "generationParams": {"predict": 4}}],
     },
     {"modelConfig": {**CONFIG, **SHORT, "stop_sequences": ["zzz", "3"]}, "asks": [{"history": COUNT}]},
 ]
